@@ -1,0 +1,1 @@
+"""Market data in, one point-in-time feature table out."""

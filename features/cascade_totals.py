@@ -1,0 +1,140 @@
+"""Cascade days from daily liquidation totals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.cascade_frame import finish, need
+from features.errors import DataError
+
+__all__ = ["FEED_BREAK", "TotalsRule", "daily_totals", "feed_era"]
+
+# Binance cut its public feed to one order per symbol and second on this UTC day, and the daily
+# totals of every aggregator break there: levels before and after are two different quantities.
+FEED_BREAK = pd.Timestamp("2021-04-27")
+
+
+@dataclass(frozen=True)
+class TotalsRule:
+    """When a UTC day's liquidation totals are a cascade.
+
+    Parameters
+    ----------
+    min_z : float
+        Log of liquidations over perpetual volume, in trailing standard deviations.
+    min_usd_full, min_usd_throttled : float
+        Absolute floor in USD before and after the feed was throttled; two constants because the
+        same day would report several times less in the throttled feed.
+    window_days, min_days : int
+        Trailing window inside one feed era, and how many days of it are needed.
+    """
+
+    min_z: float = 2.0
+    min_usd_full: float = 50e6
+    min_usd_throttled: float = 10e6
+    window_days: int = 90
+    min_days: int = 20
+
+
+def feed_era(dates: pd.Series) -> pd.Series:
+    """Name the feed era of each UTC day: ``pre_2021_04_27`` or ``throttled``."""
+    naive = pd.to_datetime(dates, utc=True).dt.tz_localize(None)
+    return pd.Series(np.where(naive < FEED_BREAK, "pre_2021_04_27", "throttled"), index=dates.index)
+
+
+def daily_totals(totals: pd.DataFrame, *, rule: TotalsRule | None = None) -> pd.DataFrame:
+    """Cascade days from daily liquidation totals (definition ``totals``).
+
+    Parameters
+    ----------
+    totals : DataFrame
+        ``date`` (UTC day), ``long_usd``, ``short_usd``, ``perp_volume_usd``; ``base`` where there
+        is more than one; ``feed_era``, ``oi_usd`` and ``available_at`` when known.
+    rule : TotalsRule, optional
+        Thresholds.
+
+    Returns
+    -------
+    DataFrame
+        `CASCADE_COLUMNS`, one row a cascade day. ``z`` is log(liquidations / volume) against the
+        trailing window, ``severity`` the share of that window with a smaller ratio,
+        ``oi_change_pct`` the day's change of total open interest.
+
+    Notes
+    -----
+    *Timing:* day d is known on d + 1 at 00:05 UTC unless ``available_at`` says otherwise. Its
+    window holds earlier days of the same feed era only: levels are never compared across
+    2021-04-27, and the first `min_days` days of an era flag nothing.
+    """
+    rule = rule or TotalsRule()
+    need(totals, ["date", "long_usd", "short_usd", "perp_volume_usd"], "totals")
+    frame = totals.copy()
+    if "base" not in frame:
+        frame["base"] = ""
+    if "feed_era" not in frame:
+        frame["feed_era"] = feed_era(frame["date"])
+    frame["date"] = pd.to_datetime(frame["date"], utc=True).dt.as_unit("us")
+    if frame.duplicated(["base", "date"]).any():
+        raise DataError("totals has a day twice. Expected one row a base and UTC day.")
+    pieces = []
+    for base, days in frame.sort_values("date").groupby("base", sort=True):
+        for era, part in days.groupby("feed_era", sort=True):
+            pieces.append(_cascade_days(part, days, rule, str(base), str(era)))
+    return finish(pieces, definition="totals", base=None, venue="")
+
+
+def _cascade_days(
+    part: pd.DataFrame, days: pd.DataFrame, rule: TotalsRule, base: str, era: str
+) -> pd.DataFrame:
+    total = part["long_usd"] + part["short_usd"]
+    ratio = total / part["perp_volume_usd"].where(part["perp_volume_usd"] > 0)
+    log_ratio = np.log(ratio.where(ratio > 0).to_numpy(dtype=float))
+    padded = np.concatenate([np.full(rule.window_days, np.nan), log_ratio])
+    past = np.lib.stride_tricks.sliding_window_view(padded, rule.window_days)[: len(part)]
+    known = np.isfinite(past)
+    enough = known.sum(axis=1) >= rule.min_days
+    z = np.full(len(part), np.nan)
+    severity = np.full(len(part), np.nan)
+    for i in np.flatnonzero(enough & np.isfinite(log_ratio)):
+        window = past[i][known[i]]
+        spread = window.std(ddof=1)
+        z[i] = (log_ratio[i] - window.mean()) / spread if spread > 0 else np.nan
+        severity[i] = float((window < log_ratio[i]).mean())
+    floor = rule.min_usd_full if era == "pre_2021_04_27" else rule.min_usd_throttled
+    side = np.where(part["long_usd"] >= part["short_usd"], "long", "short")
+    imbalance = (part["long_usd"] - part["short_usd"]) / total.where(total > 0)
+    end = part["date"] + pd.Timedelta(days=1)
+    known_at = part["available_at"] if "available_at" in part else end + pd.Timedelta(minutes=5)
+    oi_change = pd.Series(np.nan, index=part.index)
+    if "oi_usd" in days:
+        held = days.set_index("date")["oi_usd"]
+        yesterday = held.reindex(part["date"] - pd.Timedelta(days=1)).set_axis(part.index)
+        oi_change = (part["oi_usd"] / yesterday.where(yesterday > 0) - 1.0) * 100.0
+    out = pd.DataFrame(
+        {
+            "cascade_id": [
+                f"totals:{base}:{s}:{d:%Y-%m-%d}" for s, d in zip(side, part["date"], strict=True)
+            ],
+            "version": 1,
+            "base": base,
+            "side": side,
+            "start": part["date"],
+            "end": end,
+            "available_at": known_at,
+            "n_bars": 1,
+            "notional_usd": total,
+            "long_usd": part["long_usd"],
+            "short_usd": part["short_usd"],
+            "imbalance": imbalance,
+            "one_sidedness": part[["long_usd", "short_usd"]].max(axis=1) / total.where(total > 0),
+            "severity": severity,
+            "z": z,
+            "oi_change_pct": oi_change,
+            "feed_era": era,
+            "throttled": era == "throttled",
+        }
+    )
+    return out[(z >= rule.min_z) & (total >= floor).to_numpy()]

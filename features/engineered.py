@@ -1,0 +1,155 @@
+"""Engineered or organic: a score with visible components, never a claim about anybody.
+
+There is no public ground truth for centralised venues. The score is the mean of the weak signals
+that the data at hand support, each between 0 and 1 and shown beside it; the more there are, the
+more it is worth (`engineered_signals` counts them). On chain three classes can be told apart:
+``triggered`` (a transaction that moved the price it then liquidated at), ``extracted`` (somebody
+captured the value of an organic liquidation) and ``plain``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["SIGNALS", "classify_onchain", "score"]
+
+SIGNALS = {
+    "single_venue": "share of the tape's USD on one venue beyond an even half",
+    "venue_deviation": "how far one venue's extreme lay beyond the median venue's; 1 at 3 %",
+    "sharp_reversal": "share of the move taken back within the hour",
+    "interest_kept": "open interest stayed although price moved; 0 at a fall of 10 %",
+    "no_spot_lead": "how much further the perpetual moved than spot; 1 at half its move",
+    "front_loaded": "the tape's USD came at the start instead of building up",
+}
+HOUR_US = 3_600_000_000
+FULL_DEVIATION = 0.03
+FULL_INTEREST_LOSS_PCT = 10.0
+
+
+def score(
+    cascades: pd.DataFrame, *, bars: pd.DataFrame | None = None, spot: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Score the cascades of ONE coin.
+
+    Parameters
+    ----------
+    cascades : DataFrame
+        ``start``, ``end``, ``side``, and where known ``top_venue_share``, ``n_venues``,
+        ``reversal_60m`` or ``reversal_share``, ``oi_change_pct``, ``acceleration``.
+    bars : DataFrame, optional
+        Hourly perpetual candles of several venues: ``ts`` (OPEN), ``venue``, ``open high low``.
+    spot : DataFrame, optional
+        Hourly spot candles of one venue.
+
+    Returns
+    -------
+    DataFrame
+        ``engineered_<signal>`` in [0, 1] for each of `SIGNALS` (null where the data are missing),
+        ``engineered_score`` (their mean; null with fewer than two), ``engineered_signals``.
+
+    Notes
+    -----
+    *Timing:* known with the aftermath of the cascade, not at its end.
+    """
+    out = pd.DataFrame(index=cascades.index)
+    nothing = pd.Series(np.nan, index=cascades.index)
+    top = cascades.get("top_venue_share", nothing)
+    # a tape of one venue cannot show concentration
+    several = cascades.get("n_venues", nothing) > 1
+    out["single_venue"] = (2.0 * top - 1.0).where(several)
+    deviation, gap = _extremes(cascades, bars, spot)
+    out["venue_deviation"] = deviation / FULL_DEVIATION
+    reversal = cascades.get("reversal_60m", nothing)
+    out["sharp_reversal"] = reversal.fillna(cascades.get("reversal_share", nothing))
+    loss = -cascades.get("oi_change_pct", nothing)
+    out["interest_kept"] = 1.0 - loss / FULL_INTEREST_LOSS_PCT
+    out["no_spot_lead"] = 2.0 * gap
+    out["front_loaded"] = (1.0 - cascades.get("acceleration", nothing)) / 2.0
+    out = out[list(SIGNALS)].astype(float).clip(0.0, 1.0)
+    count = out.notna().sum(axis=1)
+    mean = out.mean(axis=1).where(count >= 2)
+    out = out.add_prefix("engineered_")
+    out["engineered_score"] = mean
+    out["engineered_signals"] = count
+    return out
+
+
+def _extremes(
+    cascades: pd.DataFrame, bars: pd.DataFrame | None, spot: pd.DataFrame | None
+) -> tuple[pd.Series, pd.Series]:
+    """Worst venue against the median venue, and the perpetual against spot, per cascade."""
+    deviation = pd.Series(np.nan, index=cascades.index)
+    gap = pd.Series(np.nan, index=cascades.index)
+    if bars is None or bars.empty:
+        return deviation, gap
+    wide = {
+        name: bars.pivot_table(index="ts", columns="venue", values=name, aggfunc="first")
+        for name in ("open", "high", "low")
+    }
+    opened = pd.DatetimeIndex(wide["open"].index).as_unit("us").asi8
+    cash = None if spot is None or spot.empty else spot.set_index("ts").sort_index()
+    starts = pd.DatetimeIndex(cascades["start"]).as_unit("us").asi8
+    ends = pd.DatetimeIndex(cascades["end"]).as_unit("us").asi8
+    for i, falls in enumerate((cascades["side"] == "long").to_numpy()):
+        hours = (opened > starts[i] - HOUR_US) & (opened < max(ends[i], starts[i] + 1))
+        if not hours.any():
+            continue
+        moves = _moves({name: frame[hours] for name, frame in wide.items()}, falls=bool(falls))
+        if len(moves) >= 3:
+            deviation.iloc[i] = max(float(moves.max() - moves.median()), 0.0)
+        if cash is None or moves.empty:
+            continue
+        same = cash.reindex(wide["open"].index[hours]).dropna(subset=["open"])
+        perp_move = float(moves.median())
+        if len(same) and perp_move > 0:
+            edge = same["low"].min() if falls else same["high"].max()
+            ratio = edge / same["open"].iloc[0]
+            spot_move = 1.0 - ratio if falls else ratio - 1.0
+            gap.iloc[i] = max(1.0 - spot_move / perp_move, 0.0)
+    return deviation, gap
+
+
+def _moves(wide: dict[str, pd.DataFrame], *, falls: bool) -> pd.Series:
+    """Worst move of each venue from its first open, positive against the side."""
+    first = wide["open"].iloc[0]
+    moves = 1.0 - wide["low"].min() / first if falls else wide["high"].max() / first - 1.0
+    return moves.dropna()
+
+
+def classify_onchain(rows: pd.DataFrame) -> pd.Series:
+    """Tell triggered, extracted and plain on-chain liquidations apart.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        On-chain liquidations with any of: ``flash_loan`` and ``oracle_swap`` (bool: the same
+        transaction took a flash loan and swapped in the pool that the oracle reads),
+        ``svr_routed`` (``true``, ``false``, ``unknown``: an auction recaptured the oracle's value),
+        ``block_number``, ``tx_hash`` and ``liquidator``.
+
+    Returns
+    -------
+    Series
+        ``triggered``, ``extracted``, ``plain``, or null where the record does not decide.
+
+    Notes
+    -----
+    A liquidation counts as extracted where an auction or an order-flow searcher took its value:
+    routed through the auction, or one of several liquidations that one liquidator made in one
+    block. The last is a sign of a professional searcher, not proof. Nothing is called triggered
+    unless the transaction itself shows both steps.
+    """
+    label = pd.Series(pd.NA, index=rows.index, dtype="object")
+    if "block_number" in rows and "liquidator" in rows:
+        known = rows["block_number"].notna()
+        together = rows.groupby(["block_number", "liquidator"])["liquidator"].transform("size")
+        label[known] = np.where(together[known] > 1, "extracted", "plain")
+    if "svr_routed" in rows:
+        routed = rows["svr_routed"].astype("str").str.lower()
+        label[routed == "true"] = "extracted"
+        label[routed == "false"] = "plain"
+    if {"flash_loan", "oracle_swap"} <= set(rows.columns):
+        both = rows["flash_loan"].fillna(False) & rows["oracle_swap"].fillna(False)
+        label[both.astype(bool)] = "triggered"
+    return label.rename("onchain_class")

@@ -1,0 +1,100 @@
+"""How the data room's answers look in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["catalogue_table", "import_screen", "layouts_text", "records_table", "values_table"]
+
+_OUTCOME_STYLE = {
+    "imported": "green",
+    "unchanged": "dim",
+    "skipped": "yellow",
+    "refused": "bold red",
+}
+
+
+def records_table(
+    title: str, records: Sequence[Mapping[str, Any]], columns: Iterable[str] | None = None
+) -> Table:
+    """Draw records as a table; an absent value is a dot."""
+    names = list(columns) if columns is not None else list(records[0]) if records else []
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for name in names:
+        numeric = any(isinstance(record.get(name), int | float) for record in records)
+        table.add_column(name, justify="right" if numeric else "left")
+    for record in records:
+        table.add_row(*(_cell(record.get(name)) for name in names))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "·"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
+
+
+def import_screen(report: Mapping[str, Any]) -> Group:
+    """Show what an import took, skipped and refused, and what changed in the store."""
+    files = Table(
+        title="files", title_justify="left", header_style="bold", box=None, pad_edge=False
+    )
+    for name, justify in (("file", "left"), ("outcome", "left"), ("lines", "right")):
+        files.add_column(name, justify=justify)  # type: ignore[arg-type]
+    files.add_column("remarks", overflow="fold")
+    for file in report["files"]:
+        remarks = [file["reason"]] if file["reason"] else []
+        remarks += [f"{count:,} left out: {rule}" for rule, count in file["left_out"].items()]
+        if file["quarantined"]:
+            remarks.append(f"{len(file['quarantined']):,} bad rows quarantined")
+        outcome = Text(file["outcome"], style=_OUTCOME_STYLE.get(file["outcome"], ""))
+        files.add_row(file["file"], outcome, f"{file['lines']:,}", "; ".join(remarks))
+    counts = [{"table": name, **count} for name, count in report["tables"].items()]
+    closing = "" if report["changed"] else "Nothing new: the store is as it was."
+    return Group(files, Text(), records_table("store", counts), Text(closing))
+
+
+def layouts_text(layouts: Sequence[Mapping[str, Any]], formats: Sequence[Mapping[str, Any]]) -> str:
+    """Describe the files and venue formats that an import reads."""
+    lines = ["FILES that `stormpetrel import DIR` knows by name", ""]
+    for layout in layouts:
+        lines += [layout["file"], f"  {layout['about']}"]
+        lines += [
+            f"    {column['name']:<24} {column['kind']:<8} {column['unit'] or ''}"
+            + ("  (optional)" if column.get("optional") else "")
+            for column in layout["columns"]
+        ]
+        lines += [f"  known from: {name}: {rule}" for name, rule in layout["available"].items()]
+        if layout["not_stored"]:
+            lines.append(f"  not stored: {layout['not_stored']}")
+        lines.append("")
+    lines += ["FORMATS that `stormpetrel import --format NAME FILE...` reads", ""]
+    for one in formats:
+        lines.append(f"  {one.get('name', ''):<28} {one.get('about', '')}")
+        lines.append(f"  {'':<28} verified: {one.get('verified', '')}")
+    return "\n".join(lines)
+
+
+def catalogue_table(features: Sequence[Mapping[str, Any]]) -> Table:
+    """List features with their group, unit and definition."""
+    return records_table(
+        f"{len(features)} features", features, ("group", "name", "unit", "definition")
+    )
+
+
+def values_table(document: Mapping[str, Any]) -> Table:
+    """Show the feature values of one session and moment."""
+    rows = [{"feature": name, "value": value} for name, value in document["features"].items()]
+    title = f"{document['session']} {document['at']}, cut-off {document['cutoff']}"
+    return records_table(title, rows, ("feature", "value"))

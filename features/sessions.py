@@ -1,0 +1,285 @@
+"""Exchange sessions, their opens and closes, and the moments at which a forecast is made."""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.errors import UsageError
+from features.home import Home
+
+__all__ = ["MOMENTS", "Calendar", "Moment", "calendar", "moments", "new_york"]
+
+NEW_YORK = "America/New_York"
+OPEN_CLOCK = "09:30"
+CLOSE_CLOCK = "16:00"
+
+Day = Literal["session", "before_next", "next"]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a forecast for session t is made.
+
+    Parameters
+    ----------
+    name : str
+        What the command line calls it.
+    clock : str
+        New York wall clock, ``HH:MM``.
+    day : {"session", "before_next", "next"}
+        The day of the clock: t itself, the calendar day before the next session, or the next
+        session.
+    only_when_closed : bool
+        Whether the moment exists only when its day is no session (a weekend or holiday is ending).
+    """
+
+    name: str
+    clock: str
+    day: Day
+    only_when_closed: bool = False
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", self.clock):
+            raise UsageError(f"`clock` of moment {self.name!r} must be HH:MM, got {self.clock!r}.")
+        if self.day not in get_args(Day):
+            raise UsageError(
+                f"`day` of moment {self.name!r} must be one of {', '.join(get_args(Day))}, "
+                f"got {self.day!r}."
+            )
+
+
+MOMENTS: dict[str, Moment] = {
+    "evening": Moment("evening", "18:00", "session"),
+    "eve": Moment("eve", "17:00", "before_next", only_when_closed=True),
+    "preopen": Moment("preopen", "09:00", "next"),
+}
+
+
+def moments(home: Home) -> dict[str, Moment]:
+    """Merge the section ``[moments]`` of the home's configuration over the built-in moments.
+
+    Each entry is a table, for example ``evening = {clock = "18:30"}`` to move a known moment, or a
+    new name with `clock`, `day` and, if wanted, `only_when_closed`.
+
+    Raises
+    ------
+    UsageError
+        If an entry is no table, has an unknown key, or lacks one that a new moment needs.
+    """
+    merged = dict(MOMENTS)
+    for name, entry in home.config_section("moments").items():
+        merged[name] = _moment(name, entry, merged.get(name))
+    return merged
+
+
+def _moment(name: str, entry: Any, base: Moment | None) -> Moment:
+    known = {"clock", "day", "only_when_closed"}
+    if not isinstance(entry, dict) or not set(entry) <= known:
+        raise UsageError(
+            f"[moments] {name} must be a table with keys of {sorted(known)}, got {entry!r}."
+        )
+    values: dict[str, Any] = {}
+    if base is not None:
+        values = {"clock": base.clock, "day": base.day, "only_when_closed": base.only_when_closed}
+    values |= entry
+    if not {"clock", "day"} <= set(values):
+        raise UsageError(f"[moments] {name} is a new moment and needs both `clock` and `day`.")
+    return Moment(name, **values)
+
+
+def new_york(days: pd.DatetimeIndex, clock: str) -> pd.DatetimeIndex:
+    """Turn dates and a New York wall clock into UTC moments.
+
+    Parameters
+    ----------
+    days : DatetimeIndex
+        Tz-naive midnights; NaT stays NaT.
+    clock : str
+        ``HH:MM``, outside the hour that daylight saving skips or repeats.
+
+    Returns
+    -------
+    DatetimeIndex
+        Unit "us", UTC.
+    """
+    local = pd.DatetimeIndex(days).as_unit("us") + pd.Timedelta(f"{clock}:00")
+    return local.tz_localize(NEW_YORK).tz_convert("UTC").as_unit("us")
+
+
+class Calendar:
+    """Sessions of the New York Stock Exchange (XNYS), which SPX options and the VIX follow.
+
+    Parameters
+    ----------
+    exceptions : Mapping of Timestamp to str
+        Weekdays that are not ordinary: ``closed``, or the New York clock of an early close.
+    first, last : Timestamp
+        Span that the calendar speaks for.
+    """
+
+    def __init__(
+        self, exceptions: Mapping[pd.Timestamp, str], first: pd.Timestamp, last: pd.Timestamp
+    ) -> None:
+        weekdays = pd.bdate_range(first, last).as_unit("us")
+        closed = pd.DatetimeIndex([day for day, clock in exceptions.items() if clock == "closed"])
+        self._first, self._last = first, last
+        self._all = pd.DatetimeIndex(weekdays.difference(closed.as_unit("us")), name="session")
+        self._days = self._all.to_numpy().astype("datetime64[D]")
+        clocks = sorted(set(exceptions.values()) - {"closed"})
+        self._early = {
+            clock: np.array(
+                [day for day, one in exceptions.items() if one == clock], dtype="datetime64[D]"
+            )
+            for clock in clocks
+        }
+
+    def sessions(self, start: Any = None, end: Any = None) -> pd.DatetimeIndex:
+        """List the sessions from `start` to `end`, both included.
+
+        Returns
+        -------
+        DatetimeIndex
+            Tz-naive midnights, unit "us", name "session".
+        """
+        low = 0 if start is None else int(np.searchsorted(self._days, self._day(start), "left"))
+        high = (
+            len(self._days)
+            if end is None
+            else int(np.searchsorted(self._days, self._day(end), "right"))
+        )
+        return self._all[low:high]
+
+    def is_session(self, day: Any) -> bool:
+        """Whether the exchange has a session on `day`."""
+        return bool(self.contains(pd.DatetimeIndex([pd.Timestamp(day)]))[0])
+
+    def contains(self, days: pd.DatetimeIndex) -> npt.NDArray[np.bool_]:
+        """Whether each of `days` is a session; NaT is none."""
+        return np.isin(days.to_numpy().astype("datetime64[D]"), self._days)
+
+    def covers(self, days: pd.DatetimeIndex) -> npt.NDArray[np.bool_]:
+        """Whether each of `days` lies in the span that the calendar speaks for."""
+        return np.asarray((days >= self._first) & (days <= self._last))
+
+    def next(self, day: Any) -> pd.Timestamp:
+        """Return the first session after `day`."""
+        return self._at(int(np.searchsorted(self._days, self._day(day), "right")))
+
+    def previous(self, day: Any) -> pd.Timestamp:
+        """Return the last session before `day`."""
+        return self._at(int(np.searchsorted(self._days, self._day(day), "left")) - 1)
+
+    def following(self, days: pd.DatetimeIndex) -> pd.DatetimeIndex:
+        """Return the first session after each of `days`; NaT past the calendar's end."""
+        places = np.searchsorted(self._days, days.to_numpy().astype("datetime64[D]"), "right")
+        padded = np.append(self._all.to_numpy(), np.datetime64("NaT"))
+        return pd.DatetimeIndex(padded[np.minimum(places, len(self._all))])
+
+    def require_session(self, day: Any) -> pd.Timestamp:
+        """Return `day` as a session.
+
+        Raises
+        ------
+        UsageError
+            If it is none; the text names the sessions on both sides.
+        """
+        wanted = self._day(day)
+        if not self.is_session(wanted):
+            raise UsageError(
+                f"{wanted} is no exchange session. Expected a trading day of the New York Stock "
+                f"Exchange; the nearest are {self.previous(wanted):%Y-%m-%d} and "
+                f"{self.next(wanted):%Y-%m-%d}."
+            )
+        return pd.Timestamp(wanted).as_unit("us")
+
+    def open_utc(self, sessions: pd.DatetimeIndex) -> pd.DatetimeIndex:
+        """Return the opening moment of each session, 09:30 New York."""
+        return new_york(sessions, OPEN_CLOCK)
+
+    def close_utc(self, sessions: pd.DatetimeIndex) -> pd.DatetimeIndex:
+        """Return the closing moment of each session, early closes included."""
+        closes = new_york(sessions, CLOSE_CLOCK)
+        days = sessions.to_numpy().astype("datetime64[D]")
+        for clock, early in self._early.items():
+            marked = np.isin(days, early)
+            if marked.any():
+                closes = closes.where(~marked, new_york(sessions, clock))
+        return closes
+
+    def is_early_close(self, day: Any) -> bool:
+        """Whether the session of `day` ends before 16:00 New York."""
+        return any(self._day(day) in early for early in self._early.values())
+
+    def cutoffs(self, sessions: pd.DatetimeIndex, at: str | Moment = "evening") -> pd.DatetimeIndex:
+        """Return the cut-off of each session: what is available by then may be used.
+
+        Parameters
+        ----------
+        sessions : DatetimeIndex
+            Sessions t.
+        at : str or Moment
+            A built-in moment by name, or any other by value.
+
+        Returns
+        -------
+        DatetimeIndex
+            Unit "us", UTC; NaT where the moment does not exist for that session.
+
+        Raises
+        ------
+        UsageError
+            If `at` names no built-in moment.
+        """
+        moment = at if isinstance(at, Moment) else MOMENTS.get(at)
+        if moment is None:
+            raise UsageError(f"no moment is called {at!r}. Expected one of {', '.join(MOMENTS)}.")
+        days = pd.DatetimeIndex(sessions).as_unit("us")
+        if moment.day != "session":
+            days = self.following(days)
+        if moment.day == "before_next":
+            days = pd.DatetimeIndex(days - pd.Timedelta(days=1))
+        if moment.only_when_closed:
+            days = pd.DatetimeIndex(days.where(~self.contains(days)))
+        return new_york(days, moment.clock)
+
+    def last_closed(self, now: pd.Timestamp) -> pd.Timestamp:
+        """Return the last session whose close is not after `now` (timezone-aware)."""
+        today = now.tz_convert(NEW_YORK).tz_localize(None).normalize()
+        recent = self.sessions(today - pd.Timedelta(days=14), today)
+        return pd.Timestamp(recent[self.close_utc(recent) <= now][-1])
+
+    def _day(self, day: Any) -> np.datetime64:
+        stamp = pd.Timestamp(day)
+        if pd.isna(stamp) or not self._first <= stamp.tz_localize(None) <= self._last:
+            raise UsageError(
+                f"{day} lies outside the exchange calendar, which runs from {self._first:%Y-%m-%d} "
+                f"to {self._last:%Y-%m-%d}. Choose a date inside it."
+            )
+        return np.datetime64(stamp.strftime("%Y-%m-%d"), "D")
+
+    def _at(self, place: int) -> pd.Timestamp:
+        if not 0 <= place < len(self._all):
+            raise UsageError(
+                f"the exchange calendar runs from {self._first:%Y-%m-%d} to {self._last:%Y-%m-%d}; "
+                "there is no session beyond it. Choose a date inside it."
+            )
+        return pd.Timestamp(self._all[place])
+
+
+@functools.cache
+def calendar() -> Calendar:
+    """Read the calendar that comes with the package, once."""
+    text = importlib.resources.files("features").joinpath("xnys.csv").read_text(encoding="utf-8")
+    rows = [line.split(",") for line in text.splitlines()[1:]]
+    marks = {mark: pd.Timestamp(day) for day, mark in rows if mark in ("first", "last")}
+    exceptions = {pd.Timestamp(day): mark for day, mark in rows if mark not in marks}
+    return Calendar(exceptions, marks["first"], marks["last"])

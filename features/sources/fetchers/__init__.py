@@ -1,0 +1,1 @@
+"""Live data, one small module per provider; `features.sources.fetch` calls them."""

@@ -1,0 +1,1 @@
+"""One small module a venue family: raw records in, canonical events out."""

@@ -1,0 +1,1 @@
+"""What predicts, and why it says so."""

@@ -1,0 +1,116 @@
+"""All that a fit or a forecast reads, for one moment, in one frozen bundle of tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from features.errors import DataError
+from models.heads import HeadKey, head_keys, labels
+from models.paths import walk_forward_prior
+from models.structural import structural_inputs
+
+__all__ = ["IVTS", "Dataset", "make_dataset", "training_rows"]
+
+# Feature of the VIX/VIX3M baseline: the one structural input that prices alone do not give.
+IVTS = "vix_vix3m"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Tables of one moment.
+
+    Parameters
+    ----------
+    at : str
+        Moment.
+    features : DataFrame
+        Sessions of the moment by features, float64, null where unknown.
+    spine : DataFrame
+        All exchange sessions with SPX and VIX prices.
+    labels, label_end : DataFrame
+        Labels and their last sessions, over the spine.
+    prior : DataFrame
+        Walk-forward path prior over the spine; training rows read it, forecasts do not.
+    inputs : DataFrame
+        Structural inputs over the spine.
+    """
+
+    at: str
+    features: pd.DataFrame
+    spine: pd.DataFrame
+    labels: pd.DataFrame
+    label_end: pd.DataFrame
+    prior: pd.DataFrame
+    inputs: pd.DataFrame = field(repr=False)
+
+    def keys(self) -> list[HeadKey]:
+        """Heads of the moment."""
+        return head_keys(self.at)
+
+
+def make_dataset(
+    features: pd.DataFrame,
+    spine: pd.DataFrame,
+    at: str = "evening",
+    *,
+    prior: pd.DataFrame | None = None,
+    paths: int = 1000,
+) -> Dataset:
+    """Join features, prices, labels and prior.
+
+    Parameters
+    ----------
+    features : DataFrame
+        From `features.pipeline.build(store, at=at)`.
+    spine : DataFrame
+        From `features.pipeline.spine(store)`.
+    prior : DataFrame, optional
+        From `walk_forward_prior(spine)`; it is the same at every moment, so several moments
+        can share one. Computed when absent (seconds for thirty years).
+
+    Raises
+    ------
+    DataError
+        If a feature row stands on a session that the spine does not have.
+    """
+    stray = features.index.difference(spine.index)
+    if len(stray):
+        raise DataError(
+            f"{len(stray)} feature rows are not in the spine, first {stray[0]:%Y-%m-%d}. "
+            "Build both from the same store."
+        )
+    y, end = labels(spine)
+    if prior is None:
+        prior = walk_forward_prior(spine, paths=paths)
+    return Dataset(at, features, spine, y, end, prior, moment_inputs(spine, features))
+
+
+def moment_inputs(spine: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+    """Structural inputs of a spine with the term-structure ratio of the feature table."""
+    inputs = structural_inputs(spine)
+    if IVTS in features.columns:
+        inputs["ivts"] = np.log(features[IVTS].reindex(spine.index))
+    else:
+        inputs["ivts"] = np.nan
+    return inputs
+
+
+def training_rows(dataset: Dataset, key: HeadKey, until: pd.Timestamp) -> pd.DatetimeIndex:
+    """Sessions whose label is scored and complete by the close of `until`.
+
+    Notes
+    -----
+    Timing: a session after `until` shares no price with these labels, so a test that starts
+    after `until` needs no further purge; an embargo is the caller's choice of an earlier `until`.
+    """
+    y, end, prior = dataset.labels[key.id], dataset.label_end[key.id], dataset.prior[key.id]
+    ready = (
+        y.notna()
+        & prior.notna()
+        & (end <= until)
+        & dataset.inputs[["log_rv63"]].notna().all(axis=1)
+    )
+    return pd.DatetimeIndex(y.index[ready])

@@ -1,0 +1,1 @@
+"""The evening: score, decide, ticket, ledger."""

@@ -1,0 +1,84 @@
+"""What changed since yesterday, or since the evening."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from serving.settings import ServingSettings
+
+__all__ = ["changes_of"]
+
+
+def changes_of(
+    document: Mapping[str, Any],
+    earlier: Sequence[Mapping[str, Any] | None],
+    evening: Mapping[str, Any] | None,
+    settings: ServingSettings,
+) -> dict[str, Any]:
+    """Compare a forecast with the session before, and a later moment with its evening.
+
+    Parameters
+    ----------
+    document : mapping
+        Tonight's forecast.
+    earlier : sequence of mapping or None
+        Forecasts of the sessions before, newest first.
+    evening : mapping or None
+        The same session's evening forecast.
+    settings : ServingSettings
+
+    Returns
+    -------
+    dict
+        ``since_session`` and ``since_evening``, each null or with what moved.
+    """
+    before = earlier[0] if earlier else None
+    return {
+        "since_session": None if before is None else _compare(before, document),
+        "since_evening": None if evening is None else _compare(evening, document),
+    }
+
+
+def _compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    old = {(h["head"], h["horizon"]): h for h in before["heads"]}
+    moves = []
+    for head in after["heads"]:
+        was = old.get((head["head"], head["horizon"]))
+        if was is None or was["probability"] is None or head["probability"] is None:
+            continue
+        moves.append(
+            {
+                "head": head["head"],
+                "horizon": head["horizon"],
+                "was": was["probability"],
+                "is": head["probability"],
+                "change": head["probability"] - was["probability"],
+                "driver": _driver(was, head),
+            }
+        )
+    moves.sort(key=lambda m: (-abs(m["change"]), m["head"], m["horizon"]))
+    return {
+        "session": before["session"],
+        "at": before["at"],
+        "regime_was": before["regime"],
+        "regime_is": after["regime"],
+        "heads": moves,
+    }
+
+
+def _driver(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Feature whose push changed most, in log odds."""
+    old = {c["feature"]: c for c in was["contributions"]}
+    best: dict[str, Any] | None = None
+    for item in now["contributions"]:
+        earlier = old.get(item["feature"], {"log_odds": 0.0, "value": None})
+        change = item["log_odds"] - earlier["log_odds"]
+        if best is None or abs(change) > abs(best["change"]):
+            best = {
+                "feature": item["feature"],
+                "was": earlier["value"],
+                "is": item["value"],
+                "change": change,
+            }
+    return best

@@ -1,0 +1,199 @@
+"""From evidence to the forecast document: what `score` prints and the ledger keeps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from features.errors import DataError, UsageError
+from serving.evidence import Evidence, ticket_session
+
+if TYPE_CHECKING:
+    from models.bundle import Bundle, SessionForecast
+
+__all__ = ["explain_rows", "forecast", "same_spine"]
+
+
+def forecast(bundle: Bundle, evidence: Sequence[Evidence], at: str) -> list[dict[str, Any]]:
+    """Forecast sessions without recording anything.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    evidence : sequence of Evidence
+        Of one moment, rising in session.
+    at : str
+
+    Returns
+    -------
+    list of dict
+        Documents without the ledger's `revision` keys.
+    """
+    documents: list[dict[str, Any]] = []
+    names = bundle.manifest["feature_names"].get(at, [])
+    for group in same_spine(evidence):
+        features = pd.DataFrame([item.features for item in group])
+        features.index = pd.DatetimeIndex([item.session for item in group], name="session")
+        lacking = [name for name in names if name not in features.columns]
+        answers = bundle.forecast(at=at, features=features, spine=group[-1].spine)
+        for item, answer in zip(group, answers, strict=True):
+            documents.append(_document(bundle, item, answer, lacking, at))
+    return documents
+
+
+def explain_rows(document: dict[str, Any], head: str, horizon: int) -> list[dict[str, Any]]:
+    """Explain one probability as log odds that add up.
+
+    Parameters
+    ----------
+    document : dict
+        A forecast of `score`.
+    head : str
+    horizon : int
+
+    Returns
+    -------
+    list of dict
+        ``term, value, log_odds, probability``: the structural offset first, each feature by the
+        size of its push, and the total; `probability` is where the sum stands after the row.
+
+    Raises
+    ------
+    UsageError
+        If the head is unknown or was not scored.
+    """
+    for answer in document["heads"]:
+        if (answer["head"], answer["horizon"]) == (head, horizon):
+            break
+    else:
+        known = sorted({f"{a['head']} {a['horizon']}" for a in document["heads"]})
+        raise UsageError(
+            f"the forecast has no head {head} {horizon}. Expected one of {', '.join(known)}."
+        )
+    if answer["probability"] is None:
+        raise UsageError(
+            f"{head} {horizon} is not scored on {document['session']}: its condition cannot occur "
+            "from there, or an input is unknown. Choose another head."
+        )
+    total = answer["base_log_odds"]
+    rows = [_row("structural offset", None, total, total)]
+    for item in sorted(answer["contributions"], key=lambda c: (-abs(c["log_odds"]), c["feature"])):
+        total += item["log_odds"]
+        rows.append(_row(item["feature"], item["value"], item["log_odds"], total))
+    rows.append(_row("total", None, total, total))
+    return rows
+
+
+def _row(term: str, value: float | None, log_odds: float, total: float) -> dict[str, Any]:
+    return {
+        "term": term,
+        "value": value,
+        "log_odds": log_odds,
+        "probability": 1.0 / (1.0 + math.exp(-total)),
+    }
+
+
+def same_spine(evidence: Sequence[Evidence]) -> list[list[Evidence]]:
+    """Split where the known history was revised: one spine must serve a whole call."""
+    groups: list[list[Evidence]] = []
+    for item in evidence:
+        if groups and _extends(groups[-1][-1].spine, item.spine):
+            groups[-1].append(item)
+        else:
+            groups.append([item])
+    return groups
+
+
+def _extends(before: pd.DataFrame, after: pd.DataFrame) -> bool:
+    # slices of one frame share memory, so this is a pointer comparison, not a scan
+    return len(after) >= len(before) and np.shares_memory(
+        before["vix_close"].to_numpy(), after["vix_close"].to_numpy()
+    )
+
+
+def _document(
+    bundle: Bundle, item: Evidence, answer: SessionForecast, lacking: list[str], at: str
+) -> dict[str, Any]:
+    until = pd.Timestamp(bundle.until)
+    in_sample = bool(item.session <= until)
+    return {
+        "session": f"{item.session:%Y-%m-%d}",
+        "at": at,
+        "cutoff": item.cutoff.isoformat(),
+        "ticket_session": f"{ticket_session(item.session):%Y-%m-%d}",
+        "model_version": bundle.model_version,
+        "regime": answer.regime,
+        "data_quality": _doubts(bundle, item, answer, lacking, in_sample),
+        "inputs_hash": item.digest,
+        "heads": [
+            {
+                "head": head.head,
+                "horizon": int(head.horizon),
+                "probability": _number(head.probability),
+                "prior": _number(head.prior),
+                "climatology": _number(head.climatology),
+                "interval": [_number(end) for end in head.interval or (None, None)],
+                "base_log_odds": _number(head.base_log_odds),
+                "contributions": [
+                    {
+                        "feature": part.feature,
+                        "value": _number(part.value),
+                        "log_odds": float(part.log_odds),
+                    }
+                    for part in head.contributions
+                ],
+            }
+            for head in answer.heads
+        ],
+        "until": f"{until:%Y-%m-%d}",
+        "in_sample": in_sample,
+        "fallback": bool(bundle.fallback),
+        "novelty": _number(answer.novelty),
+        "novelty_threshold": _number(answer.novelty_threshold),
+        "missing_features": lacking,
+        "spx_close": _number(item.spine["spx_close"].iloc[-1]),
+        "vix_close": _number(item.spine["vix_close"].iloc[-1]),
+    }
+
+
+def _doubts(
+    bundle: Bundle, item: Evidence, answer: SessionForecast, lacking: list[str], in_sample: bool
+) -> list[str]:
+    from features.catalog import CATALOG
+
+    doubts = []
+    if in_sample:
+        doubts.append(f"in-sample: the model was trained on data to {bundle.until}")
+    if bundle.fallback:
+        doubts.append("fallback: no head beat its baseline, the model answers with the baseline")
+    if lacking:
+        doubts.append(f"feature list differs: {len(lacking)} unknown, first {lacking[0]}")
+    novelty, limit = _number(answer.novelty), _number(answer.novelty_threshold)
+    if novelty is not None and limit is not None and novelty > limit:
+        doubts.append(f"novel inputs: {novelty:.3g} against a threshold of {limit:.3g}")
+    null_by_group: dict[str, list[bool]] = {}
+    for name, value in item.features.items():
+        feature = CATALOG.get(str(name))
+        if feature is not None and str(name) in bundle.feature_names:
+            null_by_group.setdefault(feature.group, []).append(bool(pd.isna(value)))
+    for group, nulls in null_by_group.items():
+        if all(nulls):
+            doubts.append(f"no data: {group} (all {len(nulls)} features null)")
+        elif any(nulls):
+            doubts.append(f"partial data: {group} ({sum(nulls)} of {len(nulls)} features null)")
+    return doubts
+
+
+def _number(value: float | None) -> float | None:
+    if value is None:
+        return None
+    number = float(value)
+    if math.isinf(number):
+        raise DataError(
+            f"a forecast holds {number}. Expected finite numbers; the bundle is damaged."
+        )
+    return None if math.isnan(number) else number

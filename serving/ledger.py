@@ -1,0 +1,266 @@
+"""The ledger: every forecast and ticket exactly once, revisions beside it, nothing overwritten."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from features.errors import HomeError, StormpetrelError
+from features.home import Home
+from serving.records import ENTRY_COLUMNS, SCHEMA, VERSION, Entry, Fill, canonical_json, entry_of
+
+__all__ = ["Entry", "Fill", "Ledger", "canonical_json", "ledger_path"]
+
+
+class Ledger:
+    """The SQLite file of one home.
+
+    Parameters
+    ----------
+    path : Path
+        File; made on the first write.
+
+    Notes
+    -----
+    Write-ahead log, one immediate transaction a session: a process killed anywhere leaves all of
+    a session or nothing of it, and two runs at once cannot both record it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection: sqlite3.Connection | None = None
+
+    @classmethod
+    def of(cls, home: Home) -> Ledger:
+        """Open the ledger of a home; nothing is created until something is recorded."""
+        return cls(ledger_path(home))
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def record(
+        self,
+        *,
+        kind: str,
+        session: str,
+        at: str,
+        model_version: str,
+        inputs_hash: str,
+        in_sample: bool,
+        document: dict[str, Any],
+        reason: str,
+        now: str,
+    ) -> tuple[Entry, bool]:
+        """Record a document once.
+
+        Parameters
+        ----------
+        kind, session, at, model_version, inputs_hash, in_sample
+            As in `Entry`.
+        document : dict
+            Without `revision` and `revision_reason`, which the ledger adds.
+        reason : str
+            Kept when this turns out to be a revision.
+        now : str
+            UTC time of the recording; never part of the document.
+
+        Returns
+        -------
+        tuple of Entry and bool
+            What stands in the ledger for these inputs, and whether it was recorded just now.
+        """
+        with self._writing() as connection:
+            found = connection.execute(
+                f"SELECT {ENTRY_COLUMNS} FROM entries WHERE kind = ? AND session = ? AND at = ? "
+                "AND model_version = ? ORDER BY revision",
+                (kind, session, at, model_version),
+            ).fetchall()
+            for row in found:
+                if row[5] == inputs_hash:
+                    return entry_of(row), False
+            revision = len(found)
+            text = canonical_json(
+                {
+                    **document,
+                    "revision": revision,
+                    "revision_reason": reason if revision else None,
+                }
+            )
+            entry = Entry(
+                kind=kind,
+                session=session,
+                at=at,
+                model_version=model_version,
+                revision=revision,
+                inputs_hash=inputs_hash,
+                in_sample=in_sample,
+                reason=reason if revision else None,
+                document=text,
+            )
+            connection.execute(
+                f"INSERT INTO entries ({ENTRY_COLUMNS}, recorded_at) VALUES (?,?,?,?,?,?,?,?,?,?)",
+                (
+                    kind,
+                    session,
+                    at,
+                    model_version,
+                    revision,
+                    inputs_hash,
+                    int(in_sample),
+                    entry.reason,
+                    text,
+                    now,
+                ),
+            )
+        return entry, True
+
+    def entries(
+        self,
+        kind: str,
+        *,
+        at: str | None = None,
+        sessions: Sequence[str] | None = None,
+        first_only: bool = False,
+    ) -> list[Entry]:
+        """Read what was recorded, by session, moment, time of recording and revision.
+
+        Parameters
+        ----------
+        kind : str
+            ``score`` or ``ticket``.
+        at : str, optional
+            Only that moment.
+        sessions : sequence of str, optional
+            Only from the first to the last of these ISO dates.
+        first_only : bool
+            Leave revisions out: only what was said first counts for the track record.
+        """
+        if not self.path.is_file():
+            return []
+        clauses, values = ["kind = ?"], [kind]
+        if at is not None:
+            clauses.append("at = ?")
+            values.append(at)
+        if sessions is not None:
+            clauses.append("session BETWEEN ? AND ?")
+            values += [min(sessions), max(sessions)] if sessions else ["", ""]
+        if first_only:
+            clauses.append("revision = 0")
+        rows = self._open().execute(
+            f"SELECT {ENTRY_COLUMNS} FROM entries WHERE {' AND '.join(clauses)} "
+            "ORDER BY session, at, recorded_at, revision",
+            values,
+        )
+        return [entry_of(row) for row in rows]
+
+    def last_session(self, kind: str, at: str) -> str | None:
+        """Last session recorded at a moment, by any model."""
+        if not self.path.is_file():
+            return None
+        row = (
+            self._open()
+            .execute("SELECT max(session) FROM entries WHERE kind = ? AND at = ?", (kind, at))
+            .fetchone()
+        )
+        return None if row is None or row[0] is None else str(row[0])
+
+    def record_outcomes(self, rows: Sequence[tuple[str, str, int, int, str]], *, now: str) -> int:
+        """Fill in outcomes (session, head, horizon, 0 or 1, session it ended); once each."""
+        if not rows:
+            return 0
+        with self._writing() as connection:
+            before = connection.total_changes
+            connection.executemany(
+                "INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                [(*row, now) for row in rows],
+            )
+            return connection.total_changes - before
+
+    def outcomes(self) -> dict[tuple[str, str, int], int]:
+        """Realised outcomes by session, head and horizon."""
+        if not self.path.is_file():
+            return {}
+        rows = self._open().execute("SELECT session, head, horizon, outcome FROM outcomes")
+        return {(str(s), str(h), int(k)): int(y) for s, h, k, y in rows}
+
+    def record_fill(self, fill: Fill, *, now: str) -> bool:
+        """Keep an actual fill; the same fill given twice is kept once."""
+        with self._writing() as connection:
+            before = connection.total_changes
+            connection.execute(
+                "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (
+                    fill.fill_id,
+                    fill.signal_id,
+                    fill.book,
+                    fill.filled_at,
+                    fill.quantity,
+                    fill.credit,
+                    fill.modelled,
+                    now,
+                ),
+            )
+            return connection.total_changes > before
+
+    def fills(self) -> list[Fill]:
+        """Every fill given back, by time."""
+        if not self.path.is_file():
+            return []
+        rows = self._open().execute(
+            "SELECT fill_id, signal_id, book, filled_at, quantity, credit, modelled FROM fills "
+            "ORDER BY filled_at, fill_id"
+        )
+        return [Fill(*row) for row in rows]
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            try:
+                connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+                version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+                if version not in (0, VERSION):
+                    raise StormpetrelError(
+                        f"{self.path} has ledger version {version}, this program knows {VERSION}. "
+                        "Use the program that wrote it, or another home."
+                    )
+                if version == 0:
+                    connection.executescript(
+                        f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA user_version = {VERSION};COMMIT;"
+                    )
+            except sqlite3.Error as error:
+                raise HomeError(
+                    f"cannot open the ledger {self.path}: {error}. Expected a readable and "
+                    "writable SQLite file; check the disk, or choose another home with --home."
+                ) from error
+            self._connection = connection
+        return self._connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        Home(self.path.parent).writable(self.path.parent)
+        connection = self._open()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+
+def ledger_path(home: Home) -> Path:
+    """Path of the ledger of a home."""
+    return home.scores / "ledger.db"

@@ -1,0 +1,213 @@
+"""How the evening looks in a terminal: the forecast, why, and the ticket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["forecast_screen", "forecast_table", "status_screen", "ticket_screen", "why_table"]
+
+_REGIME_STYLE = {
+    "calm": "green",
+    "normal": "cyan",
+    "elevated": "yellow",
+    "crisis": "bold red",
+}
+_BAR_WIDTH = 20
+_REASONS = 6
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+
+
+def _percent(value: float | None) -> str:
+    return "·" if value is None else f"{100 * value:.1f} %"
+
+
+def _bar(probability: float, climatology: float | None) -> Text:
+    filled = round(_BAR_WIDTH * probability)
+    bar = Text("█" * filled + "─" * (_BAR_WIDTH - filled))
+    warm = climatology is not None and probability > 1.5 * climatology
+    bar.stylize("yellow" if warm else "blue", 0, filled)
+    return bar
+
+
+def forecast_table(heads: Sequence[Mapping[str, Any]]) -> Table:
+    """Show each head's probability beside its interval, its prior and its climatology."""
+    table = _table("Forecast, each probability beside its baselines")
+    table.add_column("head")
+    table.add_column("h", justify="right")
+    table.add_column("")
+    for name in ("probability", "90 % interval", "prior", "climatology"):
+        table.add_column(name, justify="right")
+    for head in heads:
+        probability = head["probability"]
+        if probability is None:
+            shown: tuple[RenderableType, ...] = (Text("not scored in this band", "dim"), "·", "·")
+        else:
+            low, high = head["interval"]
+            interval = "·" if low is None else f"{100 * low:.0f}-{100 * high:.0f} %"
+            shown = (_bar(probability, head["climatology"]), _percent(probability), interval)
+        table.add_row(
+            head["head"],
+            str(head["horizon"]),
+            *shown,
+            _percent(head["prior"]),
+            _percent(head["climatology"]),
+        )
+    return table
+
+
+def why_table(document: Mapping[str, Any], head: str, horizon: int) -> Table:
+    """Show what moved one probability away from its structural offset, in log odds."""
+    from serving.score import explain_rows
+
+    rows = explain_rows(dict(document), head, horizon)
+    offset, *terms, total = rows
+    table = _table(f"Why: {head} {horizon}, in log odds that add up")
+    table.add_column("term")
+    for name in ("value", "log odds", "so far"):
+        table.add_column(name, justify="right")
+    table.add_row(
+        "structural offset", "", f"{offset['log_odds']:+.3f}", _percent(offset["probability"])
+    )
+    terms = sorted(terms, key=lambda row: -abs(row["log_odds"]))
+    for row in terms[:_REASONS]:
+        value = "·" if row["value"] is None else f"{row['value']:,.4g}"
+        table.add_row(row["term"], value, f"{row['log_odds']:+.3f}", "")
+    rest = sum(row["log_odds"] for row in terms[_REASONS:])
+    table.add_row(f"{max(0, len(terms) - _REASONS)} others", "", f"{rest:+.3f}", "")
+    table.add_row(
+        "= forecast", "", f"{total['log_odds']:+.3f}", _percent(total["probability"]), style="bold"
+    )
+    return table
+
+
+def forecast_screen(document: Mapping[str, Any]) -> Group:
+    """Show one session's forecast, and why its first scored head says what it says."""
+    regime = str(document["regime"])
+    title = Text.assemble(
+        (f"{document['session']} {document['at']}", "bold"),
+        "  regime now: ",
+        (regime, _REGIME_STYLE.get(regime, "")),
+        f"  model {document['model_version']}",
+    )
+    parts: list[RenderableType] = [title, Text(), forecast_table(document["heads"])]
+    scored = [head for head in document["heads"] if head["probability"] is not None]
+    if scored:
+        parts += [Text(), why_table(document, scored[0]["head"], scored[0]["horizon"])]
+    if document["data_quality"]:
+        parts += [
+            Text(),
+            Text("doubts: " + "; ".join(map(str, document["data_quality"])), style="yellow"),
+        ]
+    return Group(*parts)
+
+
+def _dollars(cents: float | None) -> str:
+    if cents is None:
+        return "·"
+    return f"{'-' if cents < 0 else ''}${abs(cents) / 100:,.0f}"
+
+
+def _condor(condor: Mapping[str, Any]) -> list[RenderableType]:
+    name = str(condor["book"]).removeprefix("condor_").replace("_", "-")
+    name = "1 DTE condor" if name == "1dte" else f"{name} DTE condor"
+    if condor["decision"] != "OPEN":
+        why = condor["size_reason"] or ", ".join(condor["rules"])
+        return [Text.assemble((f"{name}: no new condor", "yellow"), f"  {why}")]
+    head = Text.assemble(
+        (f"{name}: sell {condor['quantity']}", "bold green"),
+        f"  {condor['tier']}, expiry {condor['expiry']} {condor['settlement']}, "
+        f"{condor['DTE']} DTE, fills {condor['fill']}",
+    )
+    legs = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("", "qty", "strike", "", "mid", "IV", "delta"):
+        legs.add_column(column, justify="left" if not column else "right")
+    for leg in condor["legs"]:
+        legs.add_row(
+            leg["action"],
+            str(leg["qty"]),
+            f"{leg['strike']:,.0f}",
+            "call" if leg["right"] == "C" else "put",
+            f"{leg['mid']:.2f}",
+            _percent(leg["iv"]),
+            f"{leg['delta']:+.2f}",
+        )
+    money = Text(
+        f"limit {condor['limit_price']:.2f} credit, at least "
+        f"{condor['min_acceptable_credit']:.2f}; one earns {_dollars(condor['max_profit'])} or "
+        f"loses {_dollars(condor['max_loss'])} after {_dollars(condor['fees_est'])} fees; "
+        f"break-evens {condor['be_low']:,.2f} and {condor['be_high']:,.2f}"
+    )
+    odds = Text(
+        f"win rate needed {_percent(condor['win_rate_needed'])}; probability of profit: paths "
+        f"{_percent(condor['pop_model'])}, smile {_percent(condor['pop_market'])}; touched "
+        f"{_percent(condor['touch_prob'])}; expected value {_dollars(condor['ev_lo'])} to "
+        f"{_dollars(condor['ev_hi'])} over the uncertainty of the marks"
+    )
+    return [head, legs, money, odds]
+
+
+def ticket_screen(ticket: Mapping[str, Any]) -> Group:
+    """Show what the ticket does in each book, the rules that decided, and the hedge."""
+    parts: list[RenderableType] = []
+    title = f"Ticket for {ticket['ticket_session']}, from {ticket['session']} {ticket['at']}"
+    if ticket["refused"]:
+        parts.append(Text.assemble((title, "bold"), ("  NO TRADE: refused", "bold red")))
+        parts += [
+            Text(f"  {row['id']}: {row['reason']}", style="red") for row in ticket["refusals"]
+        ]
+    else:
+        style = "bold green" if ticket["action"] == "TRADE" else "bold yellow"
+        parts.append(
+            Text.assemble((title, "bold"), (f"  {ticket['action'].replace('_', ' ')}", style))
+        )
+        for condor in ticket["condors"]:
+            parts += _condor(condor)
+    for order in ticket["hedge_orders"]:
+        parts.append(Text(f"hedge: {_hedge_line(order)}", style="cyan"))
+    if not ticket["hedge_orders"] and not ticket["refused"]:
+        parts.append(Text("hedge: nothing to do", style="dim"))
+    for action in ticket["actions"]:
+        rules = ", ".join(action["rules"])
+        parts.append(Text(f"{action['rank']}. {action['text']}  [{rules}]", style="dim"))
+    if ticket["data_quality"]:
+        parts.append(Text("doubts: " + "; ".join(map(str, ticket["data_quality"])), style="yellow"))
+    parts.append(Text(str(ticket["disclaimer"]), style="dim italic"))
+    return Group(*parts)
+
+
+def _hedge_line(order: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in order.items() if value is not None)
+
+
+def status_screen(document: Mapping[str, Any]) -> Group:
+    """Show each table's span and whether it is fresh enough to score, and the champion."""
+    table = _table("Market store")
+    for name in ("table", "rows", "from", "to", "gaps", "good through", "fresh"):
+        table.add_column(name, justify="right" if name in ("rows", "gaps") else "left")
+    for name, one in document["tables"].items():
+        fresh = {True: Text("yes", "green"), False: Text("stale", "red"), None: Text("·", "dim")}
+        table.add_row(
+            name,
+            f"{one['rows']:,}",
+            str(one["first"] or "·")[:10],
+            str(one["last"] or "·")[:10],
+            f"{one['gaps']:,}",
+            str(one["good_through"] or "·"),
+            fresh[one["fresh"]],
+        )
+    champion = document["champion"]
+    said = (
+        "No champion yet: run `stormpetrel retrain`."
+        if champion is None
+        else f"Champion {champion['model_version']}, trained until {champion['until']}"
+        + (", answers with the baseline" if champion["fallback"] else "")
+    )
+    return Group(table, Text(), Text(said))

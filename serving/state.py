@@ -1,0 +1,258 @@
+"""The market as the ticket sees it: what was known at the cut-off, nothing later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.sessions import calendar
+from features.store import MarketStore
+from serving.edr import Edr, edr_table
+from serving.evidence import Evidence
+from serving.settings import EdrSettings
+
+__all__ = ["Event", "Future", "MarketState", "StateReader"]
+
+_FRONT_SESSIONS = 5  # the front future has at least five sessions left
+_EVENT_DAYS = 100
+_HISTORY_DAYS = 60
+_TABLES = ("spx_bars", "vol_indices", "vix_futures", "rates", "scheduled_events")
+
+
+@dataclass(frozen=True)
+class Future:
+    """One monthly VIX future as settled."""
+
+    expiry: pd.Timestamp
+    settle: float
+    date: pd.Timestamp
+
+
+@dataclass(frozen=True)
+class Event:
+    """One scheduled release."""
+
+    date: pd.Timestamp
+    event: str
+
+
+@dataclass(frozen=True)
+class MarketState:
+    """Everything the policy and the ticket know about the market.
+
+    Attributes
+    ----------
+    session, ticket_session : pd.Timestamp
+        t, and the session that the ticket is for.
+    cutoff : pd.Timestamp
+        UTC.
+    spx, vix : float
+        Closes of t.
+    vix1d, vix9d, vix3m, vix6m, vvix, skew : float or None
+        Closes of t.
+    vix_sma5, vix_max20 : float
+        Over the closes up to t.
+    typical : float or None
+        (high + low + close) / 3 of t: the daily stand-in for a session's VWAP.
+    futures : tuple of Future
+        Monthly VIX futures by expiry, settlements of the last date known.
+    rate : float or None
+        13-week bill as a continuously compounded fraction.
+    events : tuple of Event
+        FOMC, CPI, PPI and payrolls ahead, as published by the cut-off.
+    features : mapping
+        The feature row; None where null.
+    gate_missing : tuple of str
+        Why the gate inputs are stale or missing.
+    """
+
+    session: pd.Timestamp
+    ticket_session: pd.Timestamp
+    cutoff: pd.Timestamp
+    spx: float
+    vix: float
+    vix1d: float | None
+    vix9d: float | None
+    vix3m: float | None
+    vix6m: float | None
+    vvix: float | None
+    skew: float | None
+    vix_sma5: float
+    vix_max20: float
+    typical: float | None
+    futures: tuple[Future, ...]
+    rate: float | None
+    events: tuple[Event, ...]
+    features: Mapping[str, float | None]
+    gate_missing: tuple[str, ...] = ()
+
+    @property
+    def ivts(self) -> float | None:
+        """VIX over VIX3M."""
+        return None if not self.vix3m else self.vix / self.vix3m
+
+    @property
+    def fronts(self) -> tuple[Future, ...]:
+        """Futures from the first with at least five sessions left."""
+        days = calendar()
+        return tuple(
+            f
+            for f in self.futures
+            if len(days.sessions(self.ticket_session, f.expiry)) >= _FRONT_SESSIONS
+        )
+
+    @property
+    def contango(self) -> float | None:
+        """F2/F1 - 1 of the first two futures (`CI`)."""
+        front = self.fronts
+        return None if len(front) < 2 else front[1].settle / front[0].settle - 1.0
+
+    @property
+    def backwardation(self) -> bool:
+        """Whether F1 > F2, or VIX > VIX3M."""
+        contango, ivts = self.contango, self.ivts
+        return (contango is not None and contango < 0) or (ivts is not None and ivts > 1.0)
+
+    def events_between(self, after: pd.Timestamp, until: pd.Timestamp) -> tuple[Event, ...]:
+        """Releases on sessions after `after` up to `until`."""
+        return tuple(e for e in self.events if after < e.date <= until)
+
+
+class StateReader:
+    """Reads market states; every table once between its revisions.
+
+    Parameters
+    ----------
+    store : MarketStore
+        One snapshot.
+    first : pd.Timestamp
+        First session that will be asked for.
+    """
+
+    def __init__(self, store: MarketStore, first: pd.Timestamp) -> None:
+        self._store = store
+        self._start = first - pd.Timedelta(days=_HISTORY_DAYS)
+        self._revisions = {name: store.revision_times(name) for name in _TABLES}
+        self._read: dict[tuple[str, int], pd.DataFrame] = {}
+
+    def state(self, evidence: Evidence) -> MarketState:
+        """Give the state of one session as its cut-off saw it.
+
+        Parameters
+        ----------
+        evidence : Evidence
+            The session, its cut-off, features and spine.
+
+        Notes
+        -----
+        Timing: rows with ``available_at <= cutoff``, in the version that stood then.
+        """
+        session, cutoff = evidence.session, evidence.cutoff
+        spine = evidence.spine
+        vix = spine["vix_close"].to_numpy(dtype=float)
+        bar = spine.iloc[-1]
+        indices = self._known("vol_indices", cutoff)
+        today = indices[(indices["date"] == session)]
+        closes = dict(zip(today["symbol"], today["close"], strict=True))
+        typical = (bar["spx_high"] + bar["spx_low"] + bar["spx_close"]) / 3
+        return MarketState(
+            session=session,
+            ticket_session=calendar().next(session),
+            cutoff=cutoff,
+            spx=float(bar["spx_close"]),
+            vix=float(bar["vix_close"]),
+            vix1d=_positive(closes.get("vix1d")),
+            vix9d=_positive(closes.get("vix9d")),
+            vix3m=_positive(closes.get("vix3m")),
+            vix6m=_positive(closes.get("vix6m")),
+            vvix=_positive(closes.get("vvix")),
+            skew=_positive(closes.get("skew")),
+            vix_sma5=float(np.nanmean(vix[-5:])),
+            vix_max20=float(np.nanmax(vix[-20:])),
+            typical=_positive(typical),
+            futures=self._futures(session, cutoff),
+            rate=self._rate(session, cutoff),
+            events=self._events(session, cutoff),
+            features={
+                str(name): None if np.isnan(value) else float(value)
+                for name, value in zip(
+                    evidence.features.index, evidence.features.to_numpy(dtype=float), strict=True
+                )
+            },
+        )
+
+    def edrs(
+        self, evidence: Sequence[Evidence], settings: EdrSettings
+    ) -> dict[pd.Timestamp, tuple[Edr, ...]]:
+        """Give the expected ranges of sessions that share a spine, with their coverage.
+
+        Parameters
+        ----------
+        evidence : sequence of Evidence
+            Rising, of one spine.
+        settings : EdrSettings
+        """
+        spine, cutoff = evidence[-1].spine, evidence[-1].cutoff
+        symbols = self._store.read(
+            "vol_indices", as_of=cutoff, columns=["close"], where={"symbol": ["vix9d", "vix1d"]}
+        )
+        frame = pd.DataFrame({"spx": spine["spx_close"], "vix": spine["vix_close"]})
+        for name in ("vix9d", "vix1d"):
+            own = symbols[symbols["symbol"] == name]
+            closes = own["close"].set_axis(pd.DatetimeIndex(own["date"]).as_unit("us"))
+            frame[name] = closes.reindex(frame.index)
+        table = edr_table(frame, [item.session for item in evidence], settings=settings)
+        return dict(table)
+
+    def _known(self, name: str, cutoff: pd.Timestamp) -> pd.DataFrame:
+        revisions = self._revisions[name]
+        epoch = int(revisions.searchsorted(cutoff, side="right"))
+        if (name, epoch) not in self._read:
+            as_of = (
+                revisions[epoch] - pd.Timedelta(microseconds=1) if epoch < len(revisions) else None
+            )
+            start = None if name == "scheduled_events" else self._start
+            frame = self._store.read(name, as_of=as_of, start=start)
+            self._read[name, epoch] = frame.reset_index(drop=True)
+        frame = self._read[name, epoch]
+        return frame[frame["available_at"] <= cutoff]
+
+    def _futures(self, session: pd.Timestamp, cutoff: pd.Timestamp) -> tuple[Future, ...]:
+        rows = self._known("vix_futures", cutoff)
+        rows = rows[(rows["date"] <= session) & rows["is_monthly"].astype(bool)]
+        rows = rows[(rows["settle"] > 0) & ~rows["is_final_settlement"].astype(bool)]
+        if rows.empty:
+            return ()
+        rows = rows[(rows["date"] == rows["date"].max()) & (rows["expiry"] > session)]
+        return tuple(
+            Future(pd.Timestamp(e), float(s), pd.Timestamp(d))
+            for e, s, d in sorted(zip(rows["expiry"], rows["settle"], rows["date"], strict=True))
+        )
+
+    def _rate(self, session: pd.Timestamp, cutoff: pd.Timestamp) -> float | None:
+        rows = self._known("rates", cutoff)
+        rows = rows[rows["series"].isin(["dgs3mo", "irx"]) & (rows["date"] <= session)]
+        rows = rows.dropna(subset=["value_pct"])
+        if rows.empty:
+            return None
+        return float(np.log1p(rows.sort_values("date")["value_pct"].iloc[-1] / 100))
+
+    def _events(self, session: pd.Timestamp, cutoff: pd.Timestamp) -> tuple[Event, ...]:
+        rows = self._known("scheduled_events", cutoff)
+        ahead = rows[
+            (rows["date"] > session)
+            & (rows["date"] <= session + pd.Timedelta(days=_EVENT_DAYS))
+            & rows["kind"].isin(["scheduled", "tentative"])
+        ]
+        return tuple(
+            Event(pd.Timestamp(d), str(e))
+            for d, e in sorted(zip(ahead["date"], ahead["event"], strict=True))
+        )
+
+
+def _positive(value: object) -> float | None:
+    number = float(value) if isinstance(value, (int, float, np.floating)) else float("nan")
+    return number if number > 0 else None

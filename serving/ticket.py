@@ -1,0 +1,230 @@
+"""The ticket: what the evening's forecast means for each book, as one canonical document."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from features.errors import DataError
+from features.home import Home
+from features.sessions import calendar
+from serving.book import read_book
+from serving.champion import load_champion
+from serving.compose import Inputs, compose, refused_without_data
+from serving.documents import forecast, same_spine
+from serving.evidence import Evidence, gather, open_store
+from serving.ledger import Entry, Ledger, canonical_json
+from serving.scenarios import simulate
+from serving.score import run_scores
+from serving.settings import ServingSettings, load_settings
+from serving.state import StateReader
+
+if TYPE_CHECKING:
+    from models.bundle import Bundle
+
+__all__ = ["TicketRun", "run_tickets", "ticket"]
+
+Progress = Callable[[float, str], None]
+
+_REASON = "the inputs of this ticket differ from those first recorded"
+_CHUNK = 200  # sessions simulated at once: bounds the memory of the paths
+
+
+@dataclass
+class TicketRun:
+    """What a run of `ticket` did; `entries` in order of session."""
+
+    entries: list[Entry]
+    recorded: int
+    repeated: int
+
+    @property
+    def nothing_new(self) -> bool:
+        """Whether all was recorded before."""
+        return self.recorded == 0
+
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        """The tickets, as printed."""
+        return [entry.body for entry in self.entries]
+
+
+def ticket(home: Home, session: Any, at: str = "evening") -> dict[str, Any]:
+    """Write the ticket of one session.
+
+    Parameters
+    ----------
+    home : Home
+    session : date-like
+        Last closed session t; the ticket is for the one after.
+    at : str
+        Moment.
+
+    Returns
+    -------
+    dict
+        The canonical ticket with every key. ``action`` is ``TRADE`` or ``NO_TRADE``; ``refused``
+        says whether a gate refused (exit code 3), which a HOLD of the table is not.
+    """
+    day = calendar().require_session(session)
+    return run_tickets(home, pd.DatetimeIndex([day]), at).documents[0]
+
+
+def run_tickets(
+    home: Home,
+    sessions: pd.DatetimeIndex,
+    at: str = "evening",
+    *,
+    book_path: Path | None = None,
+    now: pd.Timestamp | None = None,
+    progress: Progress | None = None,
+) -> TicketRun:
+    """Write the tickets of several sessions, recording forecast and ticket once each.
+
+    Parameters
+    ----------
+    home, sessions, at
+        As in `ticket`.
+    book_path : Path, optional
+        The user's book; ``book.toml`` or ``book.csv`` of the home when absent.
+    now : pd.Timestamp, optional
+        UTC time of the recording.
+    progress : callable, optional
+
+    Returns
+    -------
+    TicketRun
+
+    Raises
+    ------
+    RefusedError
+        If no model is promoted.
+    DataError
+        If the sessions lie before the data begins, or the book cannot be used.
+    """
+    settings = load_settings(home)
+    book = read_book(home, settings.sizing, book_path)
+    bundle = load_champion(home)
+    stamp = now if now is not None else pd.Timestamp.now(tz="UTC")
+    try:
+        run = run_scores(home, sessions, at, now=stamp, progress=progress)
+    except DataError as error:
+        if len(sessions) != 1 or not _after_data_begins(home, sessions[0]):
+            raise
+        refused = refused_without_data(sessions[0], at, bundle, settings, book, str(error))
+        return _record(home, [refused], bundle, at, stamp)
+    documents = {document["session"]: document for document in run.documents}
+    earlier = _earlier_documents(home, bundle, run.evidence, at, documents)
+    first = run.evidence[0].session
+    reader = StateReader(open_store(home), first)
+    tickets = []
+    for group in same_spine(run.evidence):
+        edrs = reader.edrs(group, settings.edr)
+        for low in range(0, len(group), _CHUNK):
+            part = group[low : low + _CHUNK]
+            paths = simulate(bundle, at, part)
+            for place, evidence in enumerate(part):
+                document = documents[f"{evidence.session:%Y-%m-%d}"]
+                inputs = Inputs(
+                    document=document,
+                    earlier=_before(evidence.session, earlier, settings),
+                    evening=_evening(home, document, at),
+                    state=reader.state(evidence),
+                    edrs=edrs[evidence.session],
+                    paths=paths[place],
+                    book=book,
+                    settings=settings,
+                )
+                tickets.append(compose(inputs))
+            if progress is not None:
+                progress(len(tickets) / len(run.evidence), "writing tickets")
+    return _record(home, tickets, bundle, at, stamp)
+
+
+def _record(
+    home: Home, tickets: Sequence[dict[str, Any]], bundle: Bundle, at: str, now: pd.Timestamp
+) -> TicketRun:
+    run = TicketRun([], 0, 0)
+    until = pd.Timestamp(bundle.until)
+    with Ledger.of(home) as ledger:
+        for document in tickets:
+            digest = hashlib.sha256(canonical_json(document).encode()).hexdigest()
+            signed = {**document, "signal_id": digest[:16]}
+            entry, new = ledger.record(
+                kind="ticket",
+                session=document["session"],
+                at=at,
+                model_version=bundle.model_version,
+                inputs_hash=digest,
+                in_sample=pd.Timestamp(document["session"]) <= until,
+                document=signed,
+                reason=_REASON,
+                now=now.isoformat(),
+            )
+            run.entries.append(entry)
+            run.recorded += new
+            run.repeated += not new
+    return run
+
+
+def _earlier_documents(
+    home: Home,
+    bundle: Bundle,
+    evidence: Sequence[Evidence],
+    at: str,
+    documents: Mapping[str, dict[str, Any]],
+) -> dict[str, dict[str, Any]]:
+    """Forecasts of the sessions before each ticket: recorded where they were, else made now."""
+    days = calendar()
+    moment = "evening" if at == "eve" else at
+    known = dict(documents) if moment == at else {}
+    needed = set()
+    for item in evidence:
+        before = days.previous(item.session)
+        needed |= {before, days.previous(before)}
+    names = sorted(f"{day:%Y-%m-%d}" for day in needed)
+    with Ledger.of(home) as ledger:
+        for entry in ledger.entries("score", at=moment, sessions=names, first_only=True):
+            known.setdefault(entry.session, entry.body)
+    missing = [day for day in sorted(needed) if f"{day:%Y-%m-%d}" not in known]
+    if missing:
+        try:
+            gathered = gather(home, pd.DatetimeIndex(missing), moment)
+        except DataError:
+            return known  # the history begins here: nothing before it restricts anything
+        for document in forecast(bundle, gathered.evidence, moment):
+            known[document["session"]] = document
+    return known
+
+
+def _before(
+    session: pd.Timestamp, known: Mapping[str, dict[str, Any]], settings: ServingSettings
+) -> tuple[dict[str, Any] | None, ...]:
+    days = calendar()
+    out = []
+    day = session
+    for _ in range(settings.policy.hysteresis_sessions - 1):
+        day = days.previous(day)
+        out.append(known.get(f"{day:%Y-%m-%d}"))
+    return tuple(out)
+
+
+def _evening(home: Home, document: Mapping[str, Any], at: str) -> dict[str, Any] | None:
+    """Evening forecast of the same session, for what changed since."""
+    if at == "evening":
+        return None
+    with Ledger.of(home) as ledger:
+        entries = ledger.entries(
+            "score", at="evening", sessions=[str(document["session"])], first_only=True
+        )
+    return entries[-1].body if entries else None
+
+
+def _after_data_begins(home: Home, session: pd.Timestamp) -> bool:
+    bars = open_store(home).read("spx_bars", columns=["date"])
+    return not bars.empty and bool(session >= bars["date"].min())

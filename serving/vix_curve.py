@@ -1,0 +1,111 @@
+"""VIX option expiries and the future that each is priced on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from features.sessions import calendar
+from serving.state import MarketState
+
+__all__ = ["VixCurve", "curve_of", "listed_expiries", "vix_expiry"]
+
+
+@dataclass(frozen=True)
+class VixCurve:
+    """VIX futures by calendar days from the fill, with the index at day zero.
+
+    Attributes
+    ----------
+    today : pd.Timestamp
+        Session of the fill.
+    days, level : tuple of float
+        Rising days, and the price there.
+    expiries : tuple of pd.Timestamp
+        Expiries that are settled futures; others are interpolated.
+    source : str
+    """
+
+    today: pd.Timestamp
+    days: tuple[float, ...]
+    level: tuple[float, ...]
+    expiries: tuple[pd.Timestamp, ...]
+    source: str
+
+    def at(self, days: float) -> float:
+        """Price at any day count: linear between points, flat beyond the last."""
+        return float(np.interp(days, self.days, self.level))
+
+    def forward(self, expiry: pd.Timestamp) -> tuple[float, str]:
+        """Price of the future that expires with an option, and where it comes from."""
+        price = self.at((expiry - self.today).days)
+        if expiry in self.expiries:
+            return price, self.source
+        beyond = (expiry - self.today).days > self.days[-1]
+        return price, f"{self.source}, {'flat beyond the last' if beyond else 'interpolated'}"
+
+
+def curve_of(state: MarketState) -> VixCurve:
+    """Build the curve from settled futures, else from the VIX family.
+
+    Parameters
+    ----------
+    state : MarketState
+
+    Returns
+    -------
+    VixCurve
+        Without futures the points are forward-start 30-day volatilities out of VIX, VIX3M and
+        VIX6M (variances are additive); an upper bound, for convexity is left out, and flagged.
+    """
+    today = state.ticket_session
+    if state.futures:
+        ahead = [f for f in state.futures if f.expiry > today]
+        days = [0.0, *(float((f.expiry - today).days) for f in ahead)]
+        level = [state.vix, *(f.settle for f in ahead)]
+        expiries = tuple(f.expiry for f in ahead)
+        if ahead:
+            return VixCurve(today, tuple(days), tuple(level), expiries, "VX settlement")
+    days, level = [0.0], [state.vix]
+    before_days, before = 30.0, state.vix**2 * 30
+    for tenor, quote in ((93.0, state.vix3m), (184.0, state.vix6m)):
+        if quote is None:
+            continue
+        total = quote**2 * tenor
+        forward = max(total - before, 0.0) / (tenor - before_days)
+        days.append((before_days + tenor) / 2 - 15.0)
+        level.append(float(np.sqrt(forward)))
+        before_days, before = tenor, total
+    return VixCurve(today, tuple(days), tuple(level), (), "VIX family, upper bound")
+
+
+def vix_expiry(year: int, month: int) -> pd.Timestamp:
+    """Give the monthly VIX expiry: the Wednesday 30 days before the next month's third Friday.
+
+    Notes
+    -----
+    Cboe's rule: when that Wednesday or that Friday is a holiday, the day before.
+    """
+    days = calendar()
+    following = date(year + month // 12, month % 12 + 1, 1)
+    friday = pd.Timestamp(following) + pd.Timedelta(days=(4 - following.weekday()) % 7 + 14)
+    wednesday = friday - pd.Timedelta(days=30)
+    if not days.is_session(friday) or not days.is_session(wednesday):
+        return days.previous(wednesday)
+    return wednesday.as_unit("us")
+
+
+def listed_expiries(today: pd.Timestamp, *, months: int = 10) -> Sequence[pd.Timestamp]:
+    """List the monthly VIX expiries after `today`."""
+    out: list[pd.Timestamp] = []
+    year, month = today.year, today.month
+    while len(out) < months:
+        expiry = vix_expiry(year, month)
+        if expiry > today:
+            out.append(expiry)
+        year, month = year + month // 12, month % 12 + 1
+    return out

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from features.errors import DataError, RefusedError, UsageError
+from features.home import Home
+from serving.condor import MULTIPLIER
+from serving.fills import give_fill, give_fills
+from serving.layout import CONDOR_KEYS, TICKET_KEYS
+from serving.ledger import Ledger
+from serving.policy_table import TABLE
+from serving.score import run_scores
+from serving.texts import broker_orders, ticket_csv, ticket_text, write_ticket_files
+from serving.ticket import run_tickets, ticket
+from serving.track import track_record
+
+DAYS = pd.DatetimeIndex(["2023-01-11", "2023-01-18", "2023-01-25", "2023-02-02"])
+
+
+def write(home: Home, name: str, text: str) -> None:
+    (home.root / name).write_text(text, encoding="utf-8")
+
+
+def any_policy(home: Home) -> None:
+    """Let the table trade on every VIX of the synthetic market, forecast ignored."""
+    write(home, "stormpetrel.toml", '[serving.policy]\nname = "never_stop"\noverlay = false\n')
+
+
+def test_every_key_is_there_and_the_money_adds_up(home: Home) -> None:
+    any_policy(home)
+    opened = 0
+    for document in run_tickets(home, DAYS).documents:
+        assert list(document)[: len(TICKET_KEYS)] == list(TICKET_KEYS)
+        assert json.loads(json.dumps(document, allow_nan=False)) == document
+        for condor in document["condors"]:
+            assert set(condor) == set(CONDOR_KEYS)
+            assert set(condor["rules"]) <= {row.id for row in TABLE} and condor["rules"]
+            if condor["decision"] != "OPEN":
+                assert condor["legs"] == [] and condor["max_loss"] is None
+                continue
+            opened += 1
+            strikes = [leg["strike"] for leg in condor["legs"]]
+            assert strikes == sorted(strikes) and len(set(strikes)) == 4
+            assert all(strike % 5 == 0 for strike in strikes)
+            assert strikes[1] < document["S"] < strikes[2]
+            assert round(condor["limit_price"] * 100) % 5 == 0
+            assert condor["min_acceptable_credit"] <= condor["limit_price"]
+            gross = round(condor["limit_price"] * 100) * MULTIPLIER
+            assert condor["max_profit"] == gross - condor["fees_est"]
+            assert condor["max_loss"] == condor["W_put"] * 10_000 - condor["max_profit"] > 0
+            assert 0 <= condor["pop_market"] <= 1 and 0 <= condor["pop_model"] <= 1
+            assert condor["ev_lo"] <= condor["ev_mid"] <= condor["ev_hi"]
+            assert condor["be_low"] == pytest.approx(strikes[1] - condor["max_profit"] / 10_000)
+            limit = 0.02 * document["account"]["equity_cents"]
+            assert condor["quantity"] * condor["max_loss"] <= limit
+    assert opened >= 4
+
+
+def test_the_two_books_fill_and_expire_when_the_design_says(home: Home) -> None:
+    one, other = ticket(home, "2023-01-18")["condors"]
+    assert (one["book"], one["fill"], one["expiry"], one["DTE"]) == (
+        "condor_1dte", "2023-01-19 15:10 Chicago", "2023-01-20", 1,
+    )  # fmt: skip
+    assert other["fill"] == "2023-01-19 at the open" and 30 <= other["DTE"] <= 60
+    assert pd.Timestamp(other["expiry"]).day_name() == "Friday"
+
+
+def test_the_same_ticket_twice_is_the_same_bytes(home: Home) -> None:
+    first, again = run_tickets(home, DAYS[1:2]), run_tickets(home, DAYS[1:2])
+    assert not first.nothing_new and again.nothing_new
+    assert first.entries[0].document == again.entries[0].document
+
+
+def test_a_ticket_of_a_batch_equals_the_lone_one(home: Home) -> None:
+    batch = run_tickets(home, DAYS).entries[2].body
+    for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
+        (home.scores / name).unlink(missing_ok=True)
+    assert ticket(home, DAYS[2]) == batch
+
+
+def test_an_old_model_is_refused_with_the_whole_ticket(home: Home) -> None:
+    document = ticket(home, "2023-03-15")
+    assert document["refused"] and document["action"] == "NO_TRADE"
+    assert [row["id"] for row in document["refusals"]] == ["REFUSE_EXPIRED"]
+    assert set(TICKET_KEYS) <= set(document) and document["legs"] == []
+    assert document["hedge_orders"] == [] and document["p_shift"]["5"] is not None
+
+
+def test_missing_closes_are_refused_but_dates_before_the_data_are_errors(home: Home) -> None:
+    document = ticket(home, "2023-04-10")
+    assert document["refused"] and document["refusals"][0]["id"] == "REFUSE_GATE"
+    assert set(TICKET_KEYS) <= set(document) and document["vix"] is None
+    with pytest.raises(DataError, match="cannot be scored"):
+        ticket(home, "2012-01-05")
+
+
+def test_a_hold_of_the_table_is_no_refusal(home: Home) -> None:
+    write(home, "stormpetrel.toml", "[serving.policy]\nvix_calm = 1\nvix_hold = 2\n")
+    document = ticket(home, "2023-01-18")
+    assert not document["refused"] and document["refusals"] == []
+    assert document["decision"] == "HOLD" and document["tier_rule"] in ("VIX_HOLD", "VIX_NONE")
+
+
+def test_unknown_settings_are_refused_by_name(home: Home) -> None:
+    write(home, "stormpetrel.toml", "[serving.condor]\nwingwidth = 5\n")
+    with pytest.raises(UsageError, match=r"serving\.condor\.wingwidth"):
+        ticket(home, "2023-01-18")
+
+
+BOOK = """
+equity_cents = 50000000
+[[condors]]
+id = "near"
+book = "condor_1dte"
+expiry = 2023-01-19
+put_long = {a}
+put_short = {b}
+call_short = {c}
+call_long = {d}
+quantity = 4
+credit = 115
+opened = 2023-01-17
+[[hedges]]
+layer = "S"
+expiry = 2023-02-15
+strike = 20.0
+quantity = 4
+cost = 20
+"""
+
+
+def test_open_positions_are_graded_and_the_hedge_is_harvested(home: Home) -> None:
+    spot = run_scores(home, DAYS[1:2]).documents[0]["spx_close"]
+    short = int(spot // 5) * 5 - 5
+    book = BOOK.format(a=short - 10, b=short, c=short + 200, d=short + 210)
+    write(home, "book.toml", book)
+    document = ticket(home, "2023-01-18")
+    (row,) = document["positions"]
+    assert row["challenged"] and row["sessions_left"] == 1
+    assert len(row["ranked"]) >= 2 and [r["rank"] for r in row["ranked"][:2]] == [1, 2]
+    utilities = [r["utility_cents"] for r in row["ranked"]]
+    assert utilities == sorted(utilities, reverse=True)
+    assert row["recommendation"] and row["reason"] and row["rules"]
+    assert row["theta_cents"] != 0 and document["temporal_theta"]["mismatch"] is not None
+    assert not document["account"]["paper"]
+    rules = {order["rule"]: order for order in document["hedge_orders"]}
+    assert "ALVH_HARVEST" in rules or "ALVH_ROLL" in rules
+    assert (home.root / "book.toml").read_text(encoding="utf-8") == book
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("equity_cents = 5\nequityy = 3\n", "equityy"),
+        ("equity_cents = -5\n", "equity_cents"),
+        ("equity_cents = 5\npaper = true\n", "must not set `paper`"),
+        ("equity_cents = \n", "cannot read the book"),
+        (BOOK.format(a=4000, b=3990, c=4100, d=4110), "strikes must rise"),
+    ],
+)
+def test_a_wrong_book_is_refused(home: Home, text: str, words: str) -> None:
+    write(home, "book.toml", text)
+    with pytest.raises(DataError, match=words):
+        ticket(home, "2023-01-18")
+
+
+def test_a_book_as_csv(home: Home) -> None:
+    write(home, "book.csv", "kind,equity_cents,layer,expiry,strike,quantity,cost\naccount,30000000,,,,,\nhedge,,M,2023-05-17,22,2,150\n")  # fmt: skip
+    account = ticket(home, "2023-01-18")["account"]
+    assert (account["equity_cents"], account["hedge_contracts"]) == (30_000_000, 2)
+
+
+def test_preopen_says_what_changed_since_the_evening(home: Home) -> None:
+    run_scores(home, DAYS[1:2])
+    document = ticket(home, "2023-01-18", "preopen")
+    changed = document["changes"]["since_evening"]
+    assert changed["session"] == "2023-01-18" and changed["at"] == "evening" and changed["heads"]
+    assert document["asof"]["chicago"].startswith("2023-01-19T08:00:00")
+
+
+def test_files_orders_and_text(home: Home) -> None:
+    any_policy(home)
+    document = next(d for d in run_tickets(home, DAYS).documents if d["legs"])
+    paths = write_ticket_files(home, document)
+    assert sorted(path.suffix for path in paths) == [".csv", ".json", ".txt"]
+    assert json.loads(paths[0].read_text(encoding="utf-8")) == document
+    legs = sum(len(c["legs"]) for c in document["condors"]) + len(document["hedge_orders"])
+    assert len(ticket_csv(document).splitlines()) == legs + 1
+    text = ticket_text(document)
+    assert str(document["legs"][0]["strike"]) in text and "no advice" in text
+    for broker in ("tastytrade", "schwab", "ibkr"):
+        orders = broker_orders(document, broker)
+        opened = sum(1 for c in document["condors"] if c["legs"])
+        assert len(orders) == opened + len(document["hedge_orders"])
+
+
+def test_fills_calibrate_slippage(home: Home, tmp_path: Path) -> None:
+    any_policy(home)
+    document = next(d for d in run_tickets(home, DAYS).documents if d["legs"])
+    signal, credit = document["signal_id"], document["min_acceptable_credit"]
+    told = {"signal_id": signal, "credit": credit, "quantity": 2, "filled_at": "2023-01-19T21:10Z"}
+    _, new = give_fill(home, **told)
+    _, again = give_fill(home, **told)
+    assert new and not again
+    path = tmp_path / "fills.csv"
+    path.write_text(
+        "signal_id,book,filled_at,quantity,credit\n"
+        f"{signal},condor_1dte,2023-01-19T21:11Z,1,{credit}\n",
+        encoding="utf-8",
+    )
+    assert give_fills(home, path) == (1, 0) and give_fills(home, path) == (0, 1)
+    (row,) = track_record(home)["fills"]
+    mid = round(document["net_credit_mid"] * 100) / 100
+    assert (row["fills"], row["contracts"]) == (2, 3)
+    assert row["slippage_points"] == pytest.approx(mid - credit, abs=1e-4)
+    with pytest.raises(UsageError, match="no recorded ticket"):
+        give_fill(home, **{**told, "signal_id": "nothing"})
+    with pytest.raises(UsageError, match=r"steps of 0\.05"):
+        give_fill(home, **{**told, "credit": 0.72})
+
+
+def test_no_champion_writes_nothing(home: Home) -> None:
+    (home.mlruns / "champion.json").unlink()
+    with pytest.raises(RefusedError, match="retrain"):
+        ticket(home, "2023-01-18")
+    with Ledger.of(home) as ledger:
+        assert ledger.entries("ticket") == []
+    assert not home.scores.exists()

@@ -1,0 +1,117 @@
+"""A small world for the laboratory's tests: a dataset, and a forecaster that needs no fitting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.home import Home
+from models.heads import HeadKey, head_keys, labels
+from training.settings import TrainingSettings
+
+
+@pytest.fixture
+def home(tmp_path: Any) -> Home:
+    return Home(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def quick() -> TrainingSettings:
+    return TrainingSettings(bootstrap_repeats=200, min_train_sessions=300)
+
+
+@pytest.fixture(scope="session")
+def world() -> SimpleNamespace:
+    """900 sessions of a mean-reverting VIX, two feature groups, no information in either."""
+    rng = np.random.default_rng(5)
+    n = 900
+    days = pd.bdate_range("2015-01-01", periods=n, name="session").as_unit("us")
+    level = np.empty(n)
+    level[0] = np.log(17.0)
+    for i in range(1, n):
+        pull = 0.05 * (np.log(17.0) - level[i - 1])
+        level[i] = level[i - 1] + pull + 0.06 * rng.standard_normal()
+    close = 2000.0 * np.exp(np.cumsum(0.01 * rng.standard_normal(n)))
+    spine = pd.DataFrame(
+        {
+            "spx_open": close,
+            "spx_high": close * 1.002,
+            "spx_low": close * 0.998,
+            "spx_close": close,
+            "vix_close": np.exp(level),
+        },
+        index=days,
+    )
+    features = pd.DataFrame(
+        {"a1": rng.standard_normal(n), "a2": rng.standard_normal(n), "b1": rng.standard_normal(n)},
+        index=days,
+    )
+    features.loc[days[:400], "b1"] = np.nan
+    y, end = labels(spine)
+    return SimpleNamespace(
+        at="evening", features=features, spine=spine, labels=y, label_end=end, days=days
+    )
+
+
+@dataclass(frozen=True)
+class FakeForecaster:
+    """Says the training base rate, shaded by nothing; remembers what it was shown."""
+
+    at: str
+    until: pd.Timestamp
+    keys: tuple[HeadKey, ...]
+    rates: dict[str, float]
+    columns: tuple[str, ...]
+    light: bool
+
+    def predict(
+        self, dataset: Any, sessions: pd.DatetimeIndex, *, light: bool
+    ) -> pd.DataFrame:
+        parts = []
+        for key in self.keys:
+            rate = self.rates[key.id]
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "session": sessions,
+                        "at": self.at,
+                        "head": key.head,
+                        "horizon": key.horizon,
+                        "p": rate,
+                        "prior": min(rate + 0.02, 0.98),
+                        "climatology": rate,
+                        "b_half": 0.5,
+                    }
+                )
+            )
+        return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture
+def fake_fit() -> Callable[..., FakeForecaster]:
+    def fit(
+        dataset: Any,
+        *,
+        until: pd.Timestamp,
+        settings: Any,
+        processes: int,
+        heads: list[HeadKey] | None,
+        light: bool,
+    ) -> FakeForecaster:
+        keys = tuple(heads if heads is not None else head_keys(dataset.at))
+        rates = {}
+        for key in keys:
+            known = dataset.label_end[key.id] <= until
+            y = dataset.labels[key.id][known].dropna()
+            rates[key.id] = float(np.clip(y.mean(), 0.01, 0.99))
+        return FakeForecaster(
+            dataset.at, until, keys, rates, tuple(dataset.features.columns), light
+        )
+
+    return fit

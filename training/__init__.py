@@ -1,0 +1,1 @@
+"""The laboratory: labels to walk-forward, tuning, tracking, promotion, back-tests."""

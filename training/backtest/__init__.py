@@ -1,0 +1,1 @@
+"""Replications first, then replays of the policy over walk-forward forecasts."""

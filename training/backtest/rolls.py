@@ -1,0 +1,135 @@
+"""Where the index and the VIX stood at the special opening and at the roll, from daily bars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from training.backtest.market import Market
+
+__all__ = ["ROLL_DEFAULT", "RollParameters", "RollPoints", "roll_points"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RollParameters:
+    """Numbers of the opening's estimate; fixed on data to 2007 and held afterwards.
+
+    Published SPX opens before 2007 repeat the previous close and until about 2017 show a fifth of
+    the gap (most stocks have not opened at the first print), but the VIX opens on the new news. So
+    the gap is read from the VIX's own gap, helped by the published one scaled up to it once they
+    move together, until published opens carry a real one.
+    """
+
+    beta: float = 0.10  # log move of SPX per log move of the VIX, at VIX 20; grows with the VIX
+    close_weight: float = 0.20  # of what the VIX gap does not say, taken towards the close
+    roll_weight: float = 0.30  # of the way from opening to close, about 11:00 New York
+    vix_weight: float = 0.35  # the same for the VIX
+    print_weight: float = 0.30  # of a published gap that is attenuated but not empty
+    print_correlation: float = 0.40  # with the VIX gap over the window, to count as not empty
+    real_open_ratio: float = (
+        0.30  # published gaps are real once sd(gap) / sd(close-to-close) is above
+    )
+    real_open_window: int = 252
+
+
+ROLL_DEFAULT = RollParameters()
+
+
+@dataclass(frozen=True)
+class RollPoints:
+    """Levels on chosen sessions: special opening, spot and VIX at the roll."""
+
+    soq: Array
+    spot: Array
+    vix: Array
+
+
+def roll_points(
+    market: Market, at: NDArray[np.intp], *, parameters: RollParameters = ROLL_DEFAULT
+) -> RollPoints:
+    """Estimate the special opening quotation and the levels at the roll.
+
+    Parameters
+    ----------
+    market : Market
+        Daily history; the session before each position must be in it.
+    at : array of int
+        Positions of the roll sessions, positive.
+    parameters : RollParameters
+        The estimate's numbers.
+
+    Returns
+    -------
+    RollPoints
+
+    Notes
+    -----
+    Timing: uses that session's open, close and VIX bar, all known by its evening, as a published
+    index level is; no later session is read.
+    """
+    close, vix = market.column("close"), market.column("vix")
+    before, vix_before = close[at - 1], vix[at - 1]
+    whole = np.log(close[at] / before)
+    vix_gap, vix_open = _vix_gap(market, parameters)
+    vix_open = np.where(np.isfinite(vix_open[at]), vix_open[at], vix_before)
+    news = _news_gap(market, vix_gap, parameters)[at]
+    inferred = news + parameters.close_weight * (whole - news)
+    real, published = _published_gap(market, at, parameters)
+    gap = np.where(real, published, inferred)
+    soq = before * np.exp(gap)
+    return RollPoints(
+        soq=soq,
+        spot=soq * np.exp(parameters.roll_weight * (whole - gap)),
+        vix=vix_open * np.exp(parameters.vix_weight * np.log(vix[at] / vix_open)),
+    )
+
+
+def _vix_gap(market: Market, p: RollParameters) -> tuple[Array, Array]:
+    """Give the SPX gap that the VIX's gap speaks of (0 where unknown), and the VIX's open."""
+    vix, vix_open = market.column("vix"), market.column("vix_open")
+    before = np.append(np.nan, vix[:-1])
+    # the earliest bars repeat the close as the open
+    usable = (vix_open > 0) & np.isfinite(before) & (vix_open != vix)
+    gap = np.zeros(vix.shape)
+    gap[usable] = -p.beta * before[usable] / 20 * np.log(vix_open[usable] / before[usable])
+    return gap, np.where(usable, vix_open, np.nan)
+
+
+def _news_gap(market: Market, vix_gap: Array, p: RollParameters) -> Array:
+    frame = market.frame
+    printed = np.log(frame["open"] / frame["close"].shift()).fillna(0.0)
+    news = pd.Series(vix_gap, index=frame.index)
+    rolling = {"window": p.real_open_window, "min_periods": p.real_open_window // 2}
+    together = (printed * news).rolling(**rolling).mean().shift()
+    size = (news * news).rolling(**rolling).mean().shift()
+    printed_size = (printed * printed).rolling(**rolling).mean().shift()
+    correlation = together / np.sqrt(size * printed_size)
+    attenuation = together / size
+    scaled = printed / attenuation.clip(lower=0.05)
+    limit = (
+        3 * frame["vix"].shift() / np.sqrt(252) / 100
+    )  # a scaled print may not exceed 3 daily moves
+    scaled = np.sign(scaled) * np.minimum(scaled.abs(), limit)
+    weight = np.where(correlation >= p.print_correlation, p.print_weight, 0.0)
+    return np.asarray(news + weight * (scaled.fillna(0.0) - news), dtype=float)
+
+
+def _published_gap(
+    market: Market, at: NDArray[np.intp], p: RollParameters
+) -> tuple[NDArray[np.bool_], Array]:
+    frame = market.frame
+    before = frame["close"].shift()
+    gap = np.log(frame["open"] / before)
+    whole = np.log(frame["close"] / before)
+    window, least = p.real_open_window, p.real_open_window // 2
+    ratio = (
+        gap.rolling(window, min_periods=least).std()
+        / whole.rolling(window, min_periods=least).std()
+    )
+    real = (ratio.to_numpy() >= p.real_open_ratio) & np.isfinite(gap.to_numpy())
+    return real[at], np.nan_to_num(gap.to_numpy())[at]

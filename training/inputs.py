@@ -1,0 +1,151 @@
+"""From the store to what a retrain learns from: features, spine and labels for each moment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.errors import DataError, UsageError
+from features.home import Home
+from features.sessions import calendar, new_york
+
+__all__ = ["Inputs", "check_until", "config_hash", "gather", "git_revision"]
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that a retrain reads, and what identifies it.
+
+    Parameters
+    ----------
+    until : Timestamp
+        Last session that anything here speaks about.
+    as_of : Timestamp
+        End of that day in New York, UTC: no row that became available later was read.
+    spine : DataFrame
+        SPX and VIX prices by session.
+    datasets : mapping of str to Dataset
+        One for each moment.
+    data_hash : str
+        Content of the store as of `as_of`.
+    """
+
+    until: pd.Timestamp
+    as_of: pd.Timestamp
+    spine: pd.DataFrame
+    datasets: Mapping[str, Any]
+    data_hash: str
+
+
+def check_until(home: Home, until: Any) -> tuple[pd.Timestamp, pd.DataFrame]:
+    """Check the last session of the training span before anything is written.
+
+    Returns
+    -------
+    (until, spine) : tuple of Timestamp and DataFrame
+
+    Raises
+    ------
+    UsageError
+        If `until` is no session, or lies before the first SPX close.
+    DataError
+        If the store has no SPX or VIX closes.
+    """
+    from features.pipeline import spine as read_spine
+    from features.store import MarketStore
+
+    day = calendar().require_session(until)
+    store = MarketStore(home.market).snapshot()
+    # raises where there is no SPX close at all
+    everything = read_spine(store)
+    if day < everything.index[0]:
+        raise UsageError(
+            f"{day:%Y-%m-%d} lies before the data begins. Expected a session from "
+            f"{everything.index[0]:%Y-%m-%d} to {everything.index[-1]:%Y-%m-%d}."
+        )
+    spine = read_spine(store, as_of=_end_of(day)).loc[:day]
+    if spine["vix_close"].notna().sum() == 0:
+        raise DataError(
+            f"no VIX closes in {home.market} up to {day:%Y-%m-%d}. Import market files that have "
+            "them: stormpetrel import DIR."
+        )
+    return day, spine
+
+
+def gather(
+    home: Home,
+    until: pd.Timestamp,
+    spine: pd.DataFrame,
+    ats: Sequence[str],
+    *,
+    progress: Progress | None = None,
+) -> Inputs:
+    """Build features and labels of each moment from what was known at the end of `until`.
+
+    Notes
+    -----
+    *Timing:* a feature of session t uses rows with available_at <= its cut-off; a label that ends
+    after `until` is null because the spine ends there.
+    """
+    from features.catalog import CATALOG
+    from features.pipeline import build
+    from features.sessions import moments
+    from features.store import MarketStore
+    from models.dataset import make_dataset
+    from models.paths import walk_forward_prior
+
+    known = moments(home)
+    for at in ats:
+        if at not in known:
+            raise UsageError(f"no moment is called {at!r}. Expected one of {', '.join(known)}.")
+    store = MarketStore(home.market).snapshot()
+    as_of = _end_of(until)
+    if progress is not None:
+        progress(0.0, "path prior")
+    # closes alone drive the prior: it is the same at every moment
+    prior = walk_forward_prior(spine)
+    datasets = {}
+    for number, at in enumerate(ats):
+        if progress is not None:
+            progress((number + 1) / (len(ats) + 1), f"features {at}")
+        features = build(store, at=known[at], end=until, as_of=as_of)
+        features = features[[c for c in features.columns if CATALOG[str(c)].trainable]]
+        datasets[at] = make_dataset(features, spine, at, prior=prior)
+    return Inputs(until, as_of, spine, datasets, store.data_hash(as_of=as_of))
+
+
+def config_hash(*parts: Any) -> str:
+    """Hash of the configuration: the same settings give the same 16 hex digits."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def git_revision(root: Path) -> str | None:
+    """Revision of a source tree; None where it is no git checkout or has no commit."""
+    if not (root / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def _end_of(day: pd.Timestamp) -> pd.Timestamp:
+    following = pd.DatetimeIndex([day + pd.Timedelta(days=1)])
+    return pd.Timestamp(new_york(following, "00:00")[0])

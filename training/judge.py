@@ -1,0 +1,87 @@
+"""Ask every gate about a candidate, and decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from features.home import Home
+from training import gates
+from training.explanations import mean_contributions
+from training.gates import Gate
+from training.inputs import Inputs
+from training.leak import look_ahead_differences
+from training.promote import Champion
+from training.records import load_oos
+from training.settings import TrainingSettings
+
+__all__ = ["ask_gates", "decide"]
+
+
+def ask_gates(
+    home: Home,
+    inputs: Inputs,
+    candidate: Path,
+    champion: Champion | None,
+    oos: pd.DataFrame,
+    skill: pd.DataFrame,
+    settings: TrainingSettings,
+) -> list[Gate]:
+    """Answer every gate, in the order of the report.
+
+    Parameters
+    ----------
+    candidate : Path
+        Folder of the bundle under judgement.
+    champion : Champion or None
+        What serves now.
+    oos, skill : DataFrame
+        The candidate's out-of-sample rows and their table.
+    """
+    from features.catalog import CATALOG
+    from models.bundle import load_bundle
+
+    bundle = load_bundle(candidate)
+    dataset = next(iter(inputs.datasets.values()))
+    theirs, old = None, None
+    if champion is not None:
+        theirs = load_oos(home, champion.model_version)
+        if not champion.fallback:
+            standing = load_bundle(home.mlruns / champion.bundle)
+            old = mean_contributions(standing, dataset, settings)
+    differences, checked = look_ahead_differences(home, inputs)
+    return [
+        gates.champion_gate(
+            oos,
+            theirs,
+            settings,
+            champion=champion.model_version if champion else None,
+            champion_is_fallback=bool(champion and champion.fallback),
+        ),
+        gates.baseline_gate(skill, settings),
+        gates.calibration_gate(oos, settings),
+        gates.look_ahead_gate(differences, checked=checked),
+        gates.data_gate(inputs.spine, inputs.until, settings),
+        gates.features_gate(bundle.feature_names, list(CATALOG)),
+        gates.stability_gate(old, mean_contributions(bundle, dataset, settings), settings),
+    ]
+
+
+def decide(answers: Sequence[Gate], champion: Champion | None) -> tuple[bool, bool]:
+    """Say whether to promote, and whether as a fallback that answers with the baseline.
+
+    Notes
+    -----
+    All gates open: promote. Else, with no champion yet or one that is a fallback itself, a closed
+    gate on skill promotes a fallback, so that the evening has an honest answer. A closed gate on
+    look-ahead, data or features promotes nothing.
+    """
+    closed = {answer.gate for answer in answers if not answer.passed}
+    if not closed:
+        return True, False
+    if closed & set(gates.INTEGRITY_GATES):
+        return False, False
+    vacant = champion is None or champion.fallback
+    return vacant, vacant

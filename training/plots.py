@@ -1,0 +1,147 @@
+"""The pictures of a run, as PNG files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.bands import BAND_EDGES, BAND_NAMES
+from models.scores import calibration_bins, log_loss_rows
+from training.evaluate import best_baseline
+
+__all__ = ["draw_all"]
+
+INK, CALM, WARM, GREY = "#1f2a36", "#2b7a9b", "#c8553d", "#9aa5b1"
+BAND_TINTS = ("#e8f1f5", "#f4f1e6", "#f7e3d4", "#f2cfc6")
+
+
+def draw_all(
+    folder: Path,
+    oos: pd.DataFrame,
+    spine: pd.DataFrame,
+    groups: pd.DataFrame,
+    *,
+    primary: tuple[str, ...],
+) -> list[Path]:
+    """Draw every picture that the out-of-sample rows allow.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``reliability.png``, ``skill_by_year.png``, ``probability_timeline.png`` and, with a
+        group table, ``group_gains.png``.
+    oos : DataFrame
+        Scored rows.
+    spine : DataFrame
+        For the VIX close under the probabilities.
+    groups : DataFrame
+        Group table; may be empty.
+    primary : tuple of str
+        Heads, in the evening, that the pictures are about.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    ids = oos["head"].astype(str) + "_" + oos["horizon"].astype(str)
+    evening = oos["at"] == "evening"
+    heads = {name: oos[evening & (ids == name)] for name in primary}
+    heads = {name: rows for name, rows in heads.items() if not rows.empty}
+    drawn: list[Path] = []
+    if heads:
+        drawn.append(_draw(folder / "reliability.png", _reliability, heads))
+        drawn.append(_draw(folder / "skill_by_year.png", _skill_by_year, heads))
+        drawn.append(_draw(folder / "probability_timeline.png", _timeline, heads, spine))
+    scored = groups.dropna(subset=["gain"]) if len(groups) else groups
+    if len(scored):
+        drawn.append(_draw(folder / "group_gains.png", _group_gains, scored))
+    return drawn
+
+
+def _draw(path: Path, picture: Callable[..., Any], *args: Any) -> Path:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    # no pyplot: nothing global, no display, safe in any thread
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    FigureCanvasAgg(figure)
+    picture(figure, *args)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    return path
+
+
+def _reliability(figure: Any, heads: dict[str, pd.DataFrame]) -> None:
+    axes = figure.subplots(1, len(heads), squeeze=False)[0]
+    for axis, (name, rows) in zip(axes, heads.items(), strict=True):
+        y = rows["y"].to_numpy(dtype=float)
+        top = 0.05
+        for column, colour, label in (("p", CALM, "model"), ("prior", GREY, "path prior")):
+            forecast, observed, _ = calibration_bins(y, rows[column].to_numpy(dtype=float))
+            axis.plot(forecast, observed, "o-", color=colour, label=label)
+            top = max(top, float(forecast.max()), float(observed.max()))
+        axis.plot([0, top], [0, top], "--", color=INK, linewidth=0.8, label="perfect")
+        axis.set(
+            title=f"{name}: said and seen", xlabel="mean probability", ylabel="share that came"
+        )
+        axis.legend(frameon=False)
+
+
+def _skill_by_year(figure: Any, heads: dict[str, pd.DataFrame]) -> None:
+    axis = figure.subplots()
+    width = 0.8 / len(heads)
+    for number, (name, rows) in enumerate(heads.items()):
+        y = rows["y"].to_numpy(dtype=float)
+        best, reference = best_baseline(rows)
+        saved = pd.Series(reference - log_loss_rows(y, rows["p"].to_numpy(dtype=float)))
+        climatology = pd.Series(log_loss_rows(y, rows["climatology"].to_numpy(dtype=float)))
+        years = rows["session"].dt.year.to_numpy()
+        gains = saved.groupby(years).mean() / climatology.groupby(years).mean()
+        axis.bar(gains.index + number * width, gains, width, label=f"{name} over {best}")
+    axis.axhline(0.0, color=INK, linewidth=0.8)
+    axis.set(title="Gain by year, out of sample", ylabel="gain (share of climatology's log loss)")
+    axis.legend(frameon=False)
+
+
+def _timeline(figure: Any, heads: dict[str, pd.DataFrame], spine: pd.DataFrame) -> None:
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1])
+    first = min(rows["session"].min() for rows in heads.values())
+    vix = spine["vix_close"].loc[first:]
+    high = max(float(vix.max()) * 1.05, 35.0)
+    edges = (0.0, *BAND_EDGES, high)
+    for low, upper, tint, name in zip(edges[:-1], edges[1:], BAND_TINTS, BAND_NAMES, strict=True):
+        bottom.axhspan(low, upper, color=tint)
+        bottom.text(vix.index[0], low + 0.5, name, fontsize=8, color=INK)
+    bottom.plot(vix.index, vix, color=INK, linewidth=0.8)
+    bottom.set(ylabel="VIX close", ylim=(5.0, high), yscale="linear")
+    for (name, rows), colour in zip(heads.items(), (WARM, CALM, INK, GREY), strict=False):
+        top.plot(rows["session"], rows["p"], color=colour, linewidth=0.7, label=name)
+    top.set(title="Probability of a shift, out of sample, over the VIX", ylabel="probability")
+    top.legend(frameon=False, ncol=len(heads))
+
+
+def _group_gains(figure: Any, groups: pd.DataFrame) -> None:
+    label = groups["at"] + " " + groups["head"] + " " + groups["horizon"].astype(str)
+    names = list(dict.fromkeys(groups["group"]))
+    questions = list(dict.fromkeys(label))
+    figure.set_size_inches(11, 1.5 + 0.42 * len(names) * max(1, len(questions) / 7))
+    axis = figure.subplots()
+    step = 0.8 / len(questions)
+    for number, question in enumerate(questions):
+        rows = groups[label == question]
+        place = np.array([names.index(g) for g in rows["group"]]) + number * step
+        error = np.stack([rows["gain"] - rows["gain_lo"], rows["gain_hi"] - rows["gain"]])
+        axis.errorbar(
+            rows["gain"],
+            place,
+            xerr=np.abs(error.astype(float)),
+            fmt="o",
+            ms=3,
+            lw=1,
+            label=question,
+        )
+    axis.axvline(0.0, color=INK, linewidth=0.8)
+    axis.set_yticks(np.arange(len(names)) + 0.4, names)
+    axis.invert_yaxis()
+    axis.set(title="What each group is worth", xlabel="gain of keeping it (share of climatology)")
+    axis.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))

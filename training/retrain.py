@@ -1,0 +1,318 @@
+"""The verb: from the store to a judged, recorded and, when the gates pass, promoted model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from features.errors import DataError, RefusedError, StormpetrelError
+from features.home import PROJECT_ROOT, Home
+from training.ablation import group_table
+from training.evaluate import skill_table
+from training.gates import Gate
+from training.inputs import Inputs, check_until, config_hash, gather, git_revision
+from training.judge import ask_gates, decide
+from training.plan import Plan, make_plan
+from training.promote import read_champion, set_champion
+from training.records import run_folder
+from training.report import RetrainReport, clean, empty_groups, rewrite_report, write_run
+from training.served_frame import input_frame
+from training.settings import TrainingSettings, load_settings
+from training.shelf import prune_folds, publish, staging
+from training.walk_forward import Result, run_jobs, scored_rows
+from training.write_up import catalogue_table, run_details
+
+__all__ = ["retrain"]
+
+Progress = Callable[[float, str], None]
+EXAMPLE_SESSIONS = 600
+
+
+def retrain(
+    home: Home,
+    *,
+    until: Any,
+    ats: Sequence[str] | None = None,
+    groups: bool = True,
+    all_heads: bool = False,
+    processes: int = 2,
+    model_settings: Any = None,
+    progress: Progress | None = None,
+) -> RetrainReport:
+    """Train, judge, record and, when the gates pass, promote.
+
+    Parameters
+    ----------
+    home : Home
+    until : date-like
+        Last session that anything may be known of.
+    ats : sequence of str, optional
+        Moments; those of ``[training]`` by default.
+    groups : bool
+        Whether to refit without each feature group.
+    all_heads : bool
+        Ask the group table about every head, not only the primary ones.
+    processes : int
+        Worker processes; the result does not depend on it.
+    model_settings : ModelSettings, optional
+        Instead of ``[models]`` of the configuration (tuning hands its winner over here).
+    progress : callable, optional
+        Called with the fraction done and a word.
+
+    Returns
+    -------
+    RetrainReport
+
+    Raises
+    ------
+    UsageError
+        If `until` is no session or lies before the data.
+    DataError
+        If the store has no closes, or too few for one fold. Nothing is written.
+    RefusedError
+        If another retrain holds the home for longer than ``lock_wait_seconds``.
+
+    Notes
+    -----
+    *Timing:* the store is read as of the end of `until` in New York; the final fit learns from
+    labels that ended by then, each walk-forward fold from labels that ended before its first
+    scored session less the embargo.
+    """
+    from models.settings import ModelSettings
+
+    began = perf_counter()
+    settings = load_settings(home)
+    model = model_settings or ModelSettings.from_json(home.config_section("models"))
+    day, spine = check_until(home, until)
+    tell = progress or _silent
+    with _alone(home, settings, tell):
+        chosen = tuple(ats or settings.moments)
+        inputs = gather(home, day, spine, chosen, progress=_part(tell, 0.0, 0.12))
+        run = _Run(home, settings, model, inputs, processes, tell, began)
+        return run.execute(groups=groups, all_heads=all_heads)
+
+
+@dataclass
+class _Run:
+    home: Home
+    settings: TrainingSettings
+    model: Any
+    inputs: Inputs
+    processes: int
+    tell: Progress
+    began: float
+
+    def __post_init__(self) -> None:
+        self.stages: dict[str, float] = {}
+        self._stage("inputs")
+
+    def execute(self, *, groups: bool, all_heads: bool) -> RetrainReport:
+        from features.catalog import CATALOG
+
+        group_of = {name: feature.group for name, feature in CATALOG.items()} if groups else None
+        with staging(self.home) as stage:
+            plan = make_plan(
+                self.inputs,
+                self.settings,
+                group_of,
+                group_model=replace(self.model, blocks=self.settings.group_blocks),
+                keep=stage / "folds",
+                all_heads=all_heads,
+            )
+            results = run_jobs(
+                [*plan.main, *plan.final, *plan.groups],
+                self.inputs.datasets,
+                self.model,
+                processes=self.processes,
+                progress=_part(self.tell, 0.12, 0.88),
+            )
+            self._stage("fits")
+            self.tell(0.88, "skill tables")
+            oos = self._oos([r for r in results if r.job.tag == ""])
+            skill = skill_table(oos, self.settings)
+            table = self._group_table(results, plan) if groups else empty_groups()
+            self._stage("tables")
+            forecasters = {r.job.at: r.forecaster for r in results if r.forecaster is not None}
+            return self._finish(stage, forecasters, plan, oos, skill, table)
+
+    def _finish(
+        self,
+        stage: Path,
+        forecasters: dict[str, Any],
+        plan: Plan,
+        oos: pd.DataFrame,
+        skill: pd.DataFrame,
+        table: pd.DataFrame,
+    ) -> RetrainReport:
+        self.tell(0.91, "gates")
+        champion = read_champion(self.home)
+        candidate = self._bundle(stage, forecasters, fallback=False)
+        answers = ask_gates(self.home, self.inputs, candidate, champion, oos, skill, self.settings)
+        promoted, fallback = decide(answers, champion)
+        if fallback:
+            candidate = self._bundle(stage, forecasters, fallback=True)
+        version = publish(self.home, candidate, stage / "folds", plan.folds)
+        report = self._report(version, promoted, fallback, answers, skill, table)
+        self._stage("gates")
+        self.tell(0.94, "plots and records")
+        self._record(report, oos, skill, table)
+        if promoted:
+            set_champion(
+                self.home,
+                model_version=version,
+                fallback=fallback,
+                until=report.until,
+                action="retrain",
+                reason="no skill shown: answers with the baseline"
+                if fallback
+                else "all gates passed",
+            )
+        prune_folds(self.home, keep=self.settings.keep_fold_models)
+        self._stage("records")
+        return self._track(report)
+
+    def _bundle(self, stage: Path, forecasters: dict[str, Any], *, fallback: bool) -> Path:
+        from models.bundle import write_bundle
+
+        return write_bundle(
+            stage / "bundles",
+            forecasters,
+            fallback=fallback,
+            fields={
+                "config_hash": config_hash(self._config()),
+                "data_hash": self.inputs.data_hash,
+            },
+        )
+
+    def _oos(self, results: Sequence[Result]) -> pd.DataFrame:
+        parts = [self._scored(r) for r in results if r.forecasts is not None]
+        oos = pd.concat([part for part in parts if len(part)], ignore_index=True)
+        if oos.empty:
+            raise DataError("no out-of-sample row could be scored. Import a longer history.")
+        order = {at: number for number, at in enumerate(self.inputs.datasets)}
+        oos = oos.assign(_order=oos["at"].map(order))
+        oos = oos.sort_values(["_order", "head", "horizon", "session"], kind="stable")
+        return oos.drop(columns="_order").reset_index(drop=True)
+
+    def _group_table(self, results: Sequence[Result], plan: Plan) -> pd.DataFrame:
+        found: dict[str, list[pd.DataFrame]] = {}
+        for result in results:
+            if result.job.tag:
+                found.setdefault(result.job.tag, []).append(self._scored(result))
+        refits = {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
+        return group_table(refits, plan.asked, self.settings)
+
+    def _scored(self, result: Result) -> pd.DataFrame:
+        return scored_rows(result.forecasts, self.inputs.datasets[result.job.at].labels)
+
+    def _report(
+        self,
+        version: str,
+        promoted: bool,
+        fallback: bool,
+        answers: list[Gate],
+        skill: pd.DataFrame,
+        table: pd.DataFrame,
+    ) -> RetrainReport:
+        return RetrainReport(
+            run_id=None,
+            model_version=version,
+            promoted=promoted,
+            fallback=fallback,
+            until=f"{self.inputs.until:%Y-%m-%d}",
+            config_hash=config_hash(self._config()),
+            data_hash=self.inputs.data_hash,
+            seconds=perf_counter() - self.began,
+            oos_path=str(run_folder(self.home, version) / "oos.parquet"),
+            gates=answers,
+            skill=clean(skill),
+            groups=clean(table),
+            stages=self.stages,
+        )
+
+    def _record(
+        self, report: RetrainReport, oos: pd.DataFrame, skill: pd.DataFrame, table: pd.DataFrame
+    ) -> None:
+        from training.plots import draw_all
+
+        dataset = next(iter(self.inputs.datasets.values()))
+        last = dataset.features.tail(1)
+        history = self.inputs.spine.loc[: last.index[-1]].tail(EXAMPLE_SESSIONS)
+        revision = git_revision(PROJECT_ROOT)
+        model = self.model.to_json()
+        extra = run_details(report, self.inputs, skill, self.settings, model, revision=revision)
+        folder = write_run(
+            self.home,
+            report,
+            extra,
+            oos=oos,
+            example=input_frame(last, history),
+            tables={
+                "skill": skill,
+                "groups": table,
+                "features": catalogue_table(dataset.features),
+            },
+            config=self._config(),
+        )
+        draw_all(folder / "plots", oos, self.inputs.spine, table, primary=self.settings.primary)
+
+    def _track(self, report: RetrainReport) -> RetrainReport:
+        from training.track import push
+
+        self.tell(0.96, "tracking")
+        try:
+            report = replace(report, run_id=push(self.home, report.model_version, self.settings))
+        except StormpetrelError as error:
+            # the model is on disk and serves; tracking can follow later
+            report = replace(report, tracking_error=str(error))
+        self._stage("tracking")
+        report = replace(report, seconds=perf_counter() - self.began)
+        rewrite_report(self.home, report)
+        self.tell(1.0, "done")
+        return report
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "training": self.settings.model_dump(mode="json"),
+            "models": self.model.to_json(),
+            "moments": list(self.inputs.datasets),
+        }
+
+    def _stage(self, name: str) -> None:
+        self.stages[name] = perf_counter() - self.began - sum(self.stages.values())
+
+
+@contextmanager
+def _alone(home: Home, settings: TrainingSettings, tell: Progress) -> Iterator[None]:
+    home.writable(home.mlruns)
+    lock = FileLock(home.mlruns / ".retrain.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        tell(0.0, "another retrain is running in this home: waiting for it")
+        try:
+            lock.acquire(timeout=settings.lock_wait_seconds)
+        except Timeout as error:
+            raise RefusedError(
+                f"another retrain has held {home.mlruns} for {settings.lock_wait_seconds:.0f} s. "
+                "Wait for it to end, or raise lock_wait_seconds in [training]."
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _part(tell: Progress, low: float, high: float) -> Progress:
+    return lambda fraction, what: tell(low + fraction * (high - low), what)
+
+
+def _silent(fraction: float, what: str) -> None:
+    return None

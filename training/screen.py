@@ -1,0 +1,136 @@
+"""How the laboratory's answers look in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["demo_screen", "gate_table", "group_table", "retrain_screen", "skill_table"]
+
+
+def _gain(row: Mapping[str, Any]) -> Text:
+    if row["gain"] is None:
+        return Text("·", style="dim")
+    if row["gain_lo"] is None or row["gain_hi"] is None:
+        return Text(f"{row['gain']:+.3f}")
+    style = "green" if row["gain_lo"] > 0 else "red" if row["gain_hi"] < 0 else "dim"
+    return Text(f"{row['gain']:+.3f} [{row['gain_lo']:+.3f}, {row['gain_hi']:+.3f}]", style=style)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "·" if value is None else format(value, form)
+
+
+def skill_table(skill: Sequence[Mapping[str, Any]]) -> Table:
+    """Show each head's log loss beside its best baseline, and the gain with its interval."""
+    table = Table(
+        title="Skill out of sample: gain in log loss over the best baseline, 90 % interval",
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+    )
+    for name in ("at", "head"):
+        table.add_column(name)
+    for name in ("h", "n", "base", "AUC", "log loss"):
+        table.add_column(name, justify="right")
+    table.add_column("best baseline")
+    table.add_column("gain")
+    table.add_column("ECE", justify="right")
+    for row in skill:
+        table.add_row(
+            row["at"],
+            row["head"],
+            str(row["horizon"]),
+            f"{row['n']:,}",
+            _number(row["base_rate"], ".3f"),
+            _number(row["auc"], ".3f"),
+            _number(row["log_loss"], ".4f"),
+            f"{row['best_baseline']} {_number(row['log_loss_best_baseline'], '.4f')}",
+            _gain(row),
+            _number(row["ece"], ".3f"),
+        )
+    return table
+
+
+def group_table(groups: Sequence[Mapping[str, Any]]) -> Table:
+    """Show what each feature group was worth; a group whose interval crosses zero adds nothing."""
+    table = Table(
+        title="Does a feature group earn its place? Gain with it over a refit without it",
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+    )
+    for name in ("group", "at", "head"):
+        table.add_column(name)
+    table.add_column("h", justify="right")
+    table.add_column("gain")
+    for row in groups:
+        table.add_row(row["group"], row["at"], row["head"], str(row["horizon"]), _gain(row))
+    return table
+
+
+def gate_table(gates: Sequence[Mapping[str, Any]]) -> Table:
+    """Show each gate, whether it passed, and why."""
+    table = Table(
+        title="Gates", title_justify="left", header_style="bold", box=None, pad_edge=False
+    )
+    table.add_column("gate")
+    table.add_column("passed")
+    table.add_column("detail", overflow="fold")
+    for gate in gates:
+        passed = gate["passed"]
+        mark = Text("·" if passed is None else "yes" if passed else "no")
+        mark.stylize("green" if passed else "red" if passed is False else "dim")
+        table.add_row(gate["gate"], mark, gate["detail"])
+    return table
+
+
+def retrain_screen(report: Mapping[str, Any]) -> Group:
+    """Show the outcome of a retrain: verdict, gates, skill, groups."""
+    verdict = "promoted" if report["promoted"] else "kept as challenger, not promoted"
+    if report["fallback"]:
+        verdict += "; it answers with the baseline, because the model has not beaten it"
+    parts: list[RenderableType] = [
+        Text(f"{report['model_version']}: {verdict}", style="bold"),
+        Text(
+            f"until {report['until']}, {report['seconds']:.0f} s, "
+            f"run {report['run_id'] or 'not tracked'}"
+        ),
+        Text(),
+        gate_table(report["gates"]),
+        Text(),
+        skill_table(report["skill"]),
+    ]
+    if report["groups"]:
+        parts += [Text(), group_table(report["groups"])]
+    return Group(*parts)
+
+
+def demo_screen(
+    *, home: str, retrain: Mapping[str, Any], forecast: Mapping[str, Any], ticket: Mapping[str, Any]
+) -> Group:
+    """Show the whole of the main job on one screen: forecast, why, ticket, skill, where it lies."""
+    from serving.screen import forecast_screen, ticket_screen
+
+    rule = Rule(style="dim")
+    return Group(
+        Rule("Stormpetrel on a simulated market", style="bold"),
+        forecast_screen(forecast),
+        rule,
+        ticket_screen(ticket),
+        rule,
+        gate_table(retrain["gates"]),
+        Text(),
+        skill_table(retrain["skill"]),
+        rule,
+        Text(f"market, runs, scores   {home}"),
+        Text(f"out-of-sample rows     {retrain['oos_path']}"),
+        Text("MLflow UI              make ui"),
+    )

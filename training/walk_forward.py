@@ -1,0 +1,296 @@
+"""Fit every fold of every moment, in parallel, and collect what was forecast out of sample.
+
+A job is one fit. Workers are fresh processes that receive the data once; each fit uses one
+LightGBM thread, so results do not depend on how many workers there are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.errors import DataError
+from training.splits import Fold
+
+__all__ = ["BASE_COLUMNS", "Job", "baseline_columns", "jobs_for", "run_jobs", "scored_rows"]
+
+Progress = Callable[[float, str], None]
+
+BASE_COLUMNS = ("session", "at", "head", "horizon", "y", "p", "prior", "climatology")
+BASELINE_PREFIX = "b_"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit.
+
+    Parameters
+    ----------
+    at : str
+        Moment.
+    until : Timestamp
+        Last session that the fit may know.
+    test : DatetimeIndex or None
+        Sessions to forecast; None for the final fit, whose forecaster itself comes back.
+    heads : tuple of str or None
+        Head keys to fit; None is all.
+    drop : tuple of str
+        Feature columns left out.
+    settings : object or None
+        Model settings of this job alone (tuning); None takes the shared ones.
+    keep : Path or None
+        Folder into which the fold's forecaster is written as a bundle.
+    tag : str
+        What the job belongs to ("" main run, a group name, a trial).
+    """
+
+    at: str
+    until: pd.Timestamp
+    test: pd.DatetimeIndex | None
+    heads: tuple[str, ...] | None = None
+    drop: tuple[str, ...] = ()
+    settings: Any = None
+    keep: Path | None = None
+    tag: str = ""
+
+    @property
+    def light(self) -> bool:
+        """Whether only the probability is wanted, without intervals and baselines."""
+        return self.tag != ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a job brought back: forecasts, or the forecaster of a final fit."""
+
+    job: Job
+    forecasts: pd.DataFrame | None
+    forecaster: Any
+    seconds: float
+
+
+Fitter = Callable[..., Any]
+
+_SHARED: dict[str, Any] = {}
+
+
+def jobs_for(
+    at: str,
+    folds: Sequence[Fold],
+    *,
+    heads: tuple[str, ...] | None = None,
+    drop: tuple[str, ...] = (),
+    keep: Path | None = None,
+    tag: str = "",
+    settings: Any = None,
+) -> list[Job]:
+    """Make one job for each fold; `keep` gets a folder ``<at>/<fold>`` for each."""
+    return [
+        Job(
+            at=at,
+            until=fold.until,
+            test=fold.test,
+            heads=heads,
+            drop=drop,
+            settings=settings,
+            keep=None if keep is None else keep / at / fold.name,
+            tag=tag,
+        )
+        for fold in folds
+    ]
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    datasets: Mapping[str, Any],
+    settings: Any,
+    *,
+    processes: int = 1,
+    fit: Fitter | None = None,
+    progress: Progress | None = None,
+    what: str = "fitting",
+) -> list[Result]:
+    """Run jobs and return their results in the order of `jobs`.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    datasets : mapping of str to Dataset
+        One for each moment.
+    settings : ModelSettings
+        Shared model settings.
+    processes : int
+        Worker processes; 1 runs in this one.
+    fit : callable, optional
+        Stands in for `models.shift.fit_forecaster`; needs ``processes=1``.
+    progress : callable, optional
+        Called with the fraction done and a word.
+
+    Notes
+    -----
+    *Timing:* the forecaster of a job sees rows whose label ended by ``job.until`` only.
+    """
+    results: dict[int, Result] = {}
+    total = max(1, len(jobs))
+    # longest first (late folds have most rows), so that no worker idles at the end
+    order = sorted(range(len(jobs)), key=lambda i: jobs[i].until, reverse=True)
+    with _executor(processes, datasets, settings, fit) as submit:
+        for index, result in submit([(i, jobs[i]) for i in order]):
+            results[index] = result
+            if progress is not None:
+                progress(len(results) / total, f"{what} {result.job.at} {result.job.until:%Y}")
+    return [results[i] for i in range(len(jobs))]
+
+
+@contextmanager
+def _executor(
+    processes: int, datasets: Mapping[str, Any], settings: Any, fit: Fitter | None
+) -> Iterator[Callable[[list[tuple[int, Job]]], Iterator[tuple[int, Result]]]]:
+    if processes <= 1 or fit is not None:
+        _share(datasets, settings, fit)
+        try:
+            yield lambda work: ((i, _run(job)) for i, job in work)
+        finally:
+            _SHARED.clear()
+        return
+    # spawn: a forked OpenMP runtime can hang, a fresh process cannot
+    context = multiprocessing.get_context("spawn")
+    with (
+        single_threaded_children(),
+        ProcessPoolExecutor(
+            processes, mp_context=context, initializer=_share, initargs=(datasets, settings, None)
+        ) as pool,
+    ):
+
+        def submit(work: list[tuple[int, Job]]) -> Iterator[tuple[int, Result]]:
+            waiting = {pool.submit(_run, job): i for i, job in work}
+            try:
+                for future in as_completed(waiting):
+                    yield waiting[future], future.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+        yield submit
+
+
+@contextmanager
+def single_threaded_children() -> Iterator[None]:
+    """Start processes whose BLAS and OpenMP use one thread; the workers are the parallelism."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _share(datasets: Mapping[str, Any], settings: Any, fit: Fitter | None) -> None:
+    _SHARED.update(datasets=dict(datasets), settings=settings, fit=fit)
+
+
+def _run(job: Job) -> Result:
+    from time import perf_counter
+
+    began = perf_counter()
+    fit = _SHARED["fit"] or _default_fit()
+    dataset = _SHARED["datasets"][job.at]
+    if job.drop:
+        dataset = _without(dataset, job.drop)
+    settings = _SHARED["settings"] if job.settings is None else job.settings
+    forecaster = fit(
+        dataset,
+        until=job.until,
+        settings=settings,
+        processes=1,
+        heads=_head_keys(job),
+        light=job.light,
+    )
+    forecasts = None
+    if job.test is not None:
+        forecasts = forecaster.predict(dataset, job.test, light=job.light)
+        if job.keep is not None:
+            _write_fold(job.keep, job, forecaster)
+    return Result(
+        job,
+        forecasts,
+        forecaster if job.test is None else None,
+        perf_counter() - began,
+    )
+
+
+def _without(dataset: Any, drop: tuple[str, ...]) -> Any:
+    from models.dataset import IVTS
+
+    kept = dataset.features.drop(columns=list(drop))
+    inputs = dataset.inputs.assign(**{IVTS: np.nan}) if IVTS in drop else dataset.inputs
+    return dataclasses.replace(dataset, features=kept, inputs=inputs)
+
+
+def _default_fit() -> Fitter:
+    from models.bundle import fit_forecaster
+
+    return fit_forecaster
+
+
+def _head_keys(job: Job) -> list[Any] | None:
+    if job.heads is None:
+        return None
+    from models.heads import parse_key
+
+    return [parse_key(name) for name in job.heads]
+
+
+def _write_fold(folder: Path, job: Job, forecaster: Any) -> None:
+    from models.bundle import write_bundle
+
+    write_bundle(folder, {job.at: forecaster})
+
+
+def scored_rows(forecasts: pd.DataFrame | None, labels: pd.DataFrame) -> pd.DataFrame:
+    """Join forecasts with what came true and keep the rows that can be scored.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        Long: session, at, head, horizon, p, prior, climatology and ``b_*`` baselines.
+    labels : DataFrame, shape (sessions, heads)
+        1.0 or 0.0, NaN where not scored.
+
+    Returns
+    -------
+    DataFrame
+        `BASE_COLUMNS`, then one column for each baseline, sorted by head, horizon, session.
+    """
+    if forecasts is None:
+        raise DataError("a final fit has no forecasts to score. Score the results of its folds.")
+    ids = pd.Index(forecasts["head"].astype(str) + "_" + forecasts["horizon"].astype(str))
+    row = labels.index.get_indexer(pd.DatetimeIndex(forecasts["session"]))
+    column = labels.columns.get_indexer(ids)
+    values = labels.to_numpy(dtype=float)
+    y = np.where((row >= 0) & (column >= 0), values[row, column], np.nan)
+    out = forecasts.assign(y=y)
+    out = out[out["y"].notna() & out["p"].notna()]
+    columns = [*BASE_COLUMNS, *baseline_columns(forecasts)]
+    out = out[columns].sort_values(["at", "head", "horizon", "session"], kind="stable")
+    return out.reset_index(drop=True)
+
+
+def baseline_columns(frame: pd.DataFrame) -> list[str]:
+    """Names of the baseline columns beyond the prior and climatology, in order."""
+    return [str(c) for c in frame.columns if str(c).startswith(BASELINE_PREFIX)]

@@ -1,0 +1,94 @@
+"""What a person reads about a run: the note, and the catalogue of what it learned from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from training.evaluate import SKILL_COLUMNS
+from training.inputs import Inputs
+from training.report import RetrainReport, dataset_entry, details, flat
+from training.settings import TrainingSettings
+
+__all__ = ["catalogue_table", "note", "run_details"]
+
+
+def run_details(
+    report: RetrainReport,
+    inputs: Inputs,
+    skill: pd.DataFrame,
+    settings: TrainingSettings,
+    model: dict[str, Any],
+    *,
+    revision: str | None,
+) -> dict[str, Any]:
+    """Collect what tracking sends beside the report."""
+    at, dataset = next(iter(inputs.datasets.items()))
+    return details(
+        params={
+            **flat("training", settings.model_dump(mode="json")),
+            **flat("models", model),
+            "moments": ",".join(inputs.datasets),
+            "features": str(dataset.features.shape[1]),
+        },
+        datasets=[
+            dataset_entry(
+                f"features {name}",
+                d.features,
+                digest=inputs.data_hash,
+                source="market",
+                context="training",
+            )
+            for name, d in inputs.datasets.items()
+        ],
+        git_revision=revision,
+        note=note(report, skill),
+        example_at=at,
+    )
+
+
+def note(report: RetrainReport, skill: pd.DataFrame) -> str:
+    """Describe a run in Markdown: span, state, skill with intervals, gates."""
+    lines = [
+        f"Trained on everything known by {report.until}. "
+        + ("Answers with the baseline (fallback)." if report.fallback else "")
+        + ("Promoted." if report.promoted else "Not promoted."),
+        "",
+        "| head | n | gain over best baseline | 90 % interval |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {r.at} {r.head} {r.horizon} | {r.n} | {r.gain:+.4f} ({r.best_baseline}) "
+        f"| [{r.gain_lo:+.4f}, {r.gain_hi:+.4f}] |"
+        for r in skill[list(SKILL_COLUMNS)].itertuples()
+    ]
+    lines += [
+        "",
+        *(f"- {a.gate}: {'passed' if a.passed else 'CLOSED'}, {a.detail}" for a in report.gates),
+    ]
+    return "\n".join(lines)
+
+
+def catalogue_table(features: pd.DataFrame) -> pd.DataFrame:
+    """List the features of a run with their definition and the span in which they are known."""
+    from features.catalog import CATALOG
+
+    known = features.notna()
+    return pd.DataFrame(
+        {
+            "name": features.columns,
+            "group": [CATALOG[str(c)].group for c in features.columns],
+            "unit": [CATALOG[str(c)].unit for c in features.columns],
+            "definition": [CATALOG[str(c)].definition for c in features.columns],
+            "first": [
+                f"{known.index[known[c]].min():%Y-%m-%d}" if known[c].any() else ""
+                for c in features
+            ],
+            "last": [
+                f"{known.index[known[c]].max():%Y-%m-%d}" if known[c].any() else ""
+                for c in features
+            ],
+            "known": known.sum().to_numpy(),
+        }
+    )

@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 DEMO_HOME ?= demo
+DATA ?= ../shared/data
+BENCH_HOME ?= build/bench
 # The interpreter: PYTHON=/path/to/python3.12 overrides; otherwise the first of these that is new enough.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
@@ -77,8 +79,14 @@ format: $(STAMP)  ## let ruff rewrite the code
 ui: $(STAMP)  ## the MLflow UI on 127.0.0.1, on the demo's runs unless STORMPETREL_HOME is set
 	@$(BIN)/stormpetrel ui --home "$${STORMPETREL_HOME:-$$( [ -d mlruns/artifacts ] && echo . || echo $(DEMO_HOME) )}"
 
-bench: $(STAMP)  ## every benchmark, one after the other
-	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+bench: $(STAMP)  ## every benchmark, on the market files in DATA; takes half an hour
+	$(BIN)/stormpetrel import $(DATA) --home $(BENCH_HOME)
+	$(BIN)/python -m benchmarks.store $(DATA)
+	$(BIN)/python -m benchmarks.features $(BENCH_HOME)
+	$(BIN)/python -m benchmarks.retrain $(BENCH_HOME) 2024-12-31
+	$(BIN)/python -m benchmarks.score $(BENCH_HOME) 2024-12-31
+	$(BIN)/python -m benchmarks.tape --events 5000000
+	$(BIN)/python -m benchmarks.tape_real $(DATA)
 
 lock: $(STAMP)  ## refresh requirements.lock (needs uv)
 	@[ -n "$(UV)" ] || { echo "make lock needs uv: pip install uv" >&2; exit 2; }

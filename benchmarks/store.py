@@ -72,9 +72,10 @@ def read(root: Path) -> float:
 def fresh(call: str) -> float:
     """Run one of the functions above in a process of its own; its last line is the time."""
     here = Path(__file__).resolve()
+    # Run by path: another benchmark here has the name of a room, and must not hide it.
     code = (
-        f"import sys; sys.path[:0] = [{str(here.parent)!r}, {str(here.parent.parent)!r}]; "
-        f"from pathlib import Path; from store import *; print({call})"
+        f"import sys, runpy; sys.path.insert(0, {str(here.parent.parent)!r}); "
+        f"names = runpy.run_path({str(here)!r}); print(eval({call!r}, names))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout.splitlines()[-1])

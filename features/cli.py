@@ -35,6 +35,7 @@ __all__ = [
     "JsonOption",
     "Settings",
     "ToOption",
+    "check_moment",
     "last_closed",
     "open_home",
     "open_store",
@@ -117,6 +118,21 @@ def parse_date(text: str, option: str) -> pd.Timestamp:
         raise UsageError(
             f"{option} {text!r} is no date. Expected YYYY-MM-DD, for example 2024-12-31."
         ) from error
+
+
+def check_moment(home: Home, at: str) -> None:
+    """Refuse a moment that neither the built-in ones nor the configuration knows.
+
+    Raises
+    ------
+    UsageError
+        If there is no such moment; the text names those that are.
+    """
+    from features.sessions import moments
+
+    known = moments(home)
+    if at not in known:
+        raise UsageError(f"no moment is called {at!r}. Expected one of {', '.join(known)}.")
 
 
 def last_closed() -> pd.Timestamp:

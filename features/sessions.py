@@ -164,7 +164,9 @@ class Calendar:
 
     def contains(self, days: pd.DatetimeIndex) -> npt.NDArray[np.bool_]:
         """Whether each of `days` is a session; NaT is none."""
-        return np.isin(days.to_numpy().astype("datetime64[D]"), self._days)
+        wanted = days.to_numpy().astype("datetime64[D]")
+        place = np.minimum(np.searchsorted(self._days, wanted), len(self._days) - 1)
+        return np.asarray(self._days[place] == wanted)
 
     def covers(self, days: pd.DatetimeIndex) -> npt.NDArray[np.bool_]:
         """Whether each of `days` lies in the span that the calendar speaks for."""

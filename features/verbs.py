@@ -10,8 +10,12 @@ import typer
 from features.cli import (
     DATA,
     AtOption,
+    DateOption,
+    FromOption,
     HomeOption,
     JsonOption,
+    ToOption,
+    open_home,
     open_store,
     parse_date,
     print_json,
@@ -28,6 +32,8 @@ app = typer.Typer()
 
 features_app = typer.Typer(no_args_is_help=True, help="The feature catalogue and its values.")
 app.add_typer(features_app, name="features", rich_help_panel=DATA)
+check_app = typer.Typer(no_args_is_help=True, help="Proofs that no value knows the future.")
+app.add_typer(check_app, name="check", rich_help_panel=DATA)
 
 
 @app.command("import", rich_help_panel=DATA)
@@ -92,7 +98,7 @@ def _import_format(
         return
     import pandas as pd
 
-    from features.tape import import_events
+    from features.tape_store import import_events
 
     with progress_bar("importing") as progress:
         report = import_events(
@@ -122,13 +128,18 @@ def simulate(
     link: Annotated[
         float, typer.Option(help="How strongly cascades lead volatility; 0 is the null world.")
     ] = 1.0,
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="YYYY-MM-DD", help="First day; default: it ends in 2024."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a simulated market in the layout that `import` reads."""
     from features.sources.simulated import simulate as write
 
+    begin = parse_date(start, "--start") if start else None
     with progress_bar("simulating") as progress:
-        report = write(out, years=years, seed=seed, link=link, progress=progress)
+        report = write(out, years=years, seed=seed, link=link, start=begin, progress=progress)
     print_json(report.to_json()) if as_json else say(f"wrote {out}")
 
 
@@ -147,19 +158,163 @@ def features_list(as_json: JsonOption = False) -> None:
 
 
 @features_app.command("show")
-def featuresshow(
+def features_show(
     as_of: Annotated[str, typer.Option("--as-of", metavar="YYYY-MM-DD", help="The session.")],
     at: AtOption = "evening",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The values of every feature at one session and moment, as they were known then."""
-    from features.pipeline import show
+    from features import pipeline
 
-    document = show(open_store(home), parse_date(as_of, "--as-of"), at)
+    document = pipeline.show(open_store(home), parse_date(as_of, "--as-of"), at)
     if as_json:
         print_json(document)
         return
     from features.screen import values_table
 
     show(values_table(document))
+
+
+@features_app.command("build")
+def features_build(
+    out: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    at: AtOption = "evening",
+    home: HomeOption = None,
+) -> None:
+    """Write the whole feature table of a moment as one Parquet file."""
+    from features.pipeline import build
+
+    with progress_bar("features") as progress:
+        table = build(open_store(home), at=at, progress=progress)
+    beside = out.with_name(f"{out.name}.tmp")
+    table.to_parquet(beside)
+    beside.replace(out)
+    say(f"wrote {len(table):,} sessions x {table.shape[1]} features to {out}")
+
+
+@features_app.command("plot")
+def features_plot(
+    names: Annotated[list[str], typer.Argument(help="Features of the catalogue.")],
+    out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("features.png"),
+    at: AtOption = "evening",
+    first: FromOption = None,
+    last: ToOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Draw features over the VIX bands, to check them by eye."""
+    from features.plot import plot
+
+    begin = parse_date(first, "--from") if first else None
+    end = parse_date(last, "--to") if last else None
+    with progress_bar("plotting") as progress:
+        path = plot(open_store(home), names, out, at=at, start=begin, end=end, progress=progress)
+    say(f"wrote {path}")
+
+
+@check_app.command("lookahead")
+def check_lookahead(
+    at: AtOption = "evening",
+    samples: Annotated[int, typer.Option(min=1, help="Sessions to rebuild.")] = 12,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Rebuild sampled rows without their future and with another one; nothing may change."""
+    from features import checks
+
+    with progress_bar("checking") as progress:
+        report = checks.check_lookahead(open_store(home), at=at, samples=samples, progress=progress)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        say(
+            f"{report.compared:,} values of {len(report.sessions)} sessions compared, "
+            f"{len(report.violations)} of them know the future"
+        )
+        for violation in report.violations[:20]:
+            say(f"  {violation}")
+    if not report.passed:
+        raise typer.Exit(3)
+
+
+@check_app.command("warmup")
+def check_warmup(
+    date: DateOption = None,
+    at: AtOption = "evening",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Shorten the history until recursive features move; they must be null before that."""
+    from features import warmup
+
+    session = parse_date(date, "--date") if date else None
+    with progress_bar("checking") as progress:
+        report = warmup.check_warmup(open_store(home), session=session, at=at, progress=progress)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        moved = [row for row in report.rows if row.moved]
+        say(f"{len(report.rows)} features, {len(moved)} with a value before it stopped moving")
+    if not report.passed:
+        raise typer.Exit(3)
+
+
+@app.command(rich_help_panel=DATA)
+def cascades(
+    first: FromOption = None,
+    last: ToOption = None,
+    symbol: Annotated[str | None, typer.Option(help="One symbol or base, for example BTC.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Liquidation cascades of a span, with their attributes and the definition that found them."""
+    if not (first and last):
+        raise UsageError("the span is missing. Give --from and --to as YYYY-MM-DD.")
+    from features.cascade_list import cascades as list_cascades
+
+    begin, end = parse_date(first, "--from"), parse_date(last, "--to")
+    with progress_bar("cascades") as progress:
+        rows = list_cascades(open_store(home), begin, end, symbol, progress=progress)
+    if as_json:
+        print_json(rows)
+        return
+    from features.screen import records_table
+
+    columns = ("definition", "base", "side", "start", "end", "notional_usd", "severity", "move_bps")
+    show(records_table(f"{len(rows)} cascades", rows, columns))
+
+
+@app.command(rich_help_panel=DATA)
+def fetch(
+    sources: Annotated[
+        list[str] | None, typer.Argument(help="Sources; all that need no key by default.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="Go back to this day.")
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the store up to date from public sources."""
+    import pandas as pd
+
+    from features.sources.fetch import fetch as fetch_all
+    from features.sources.fetchers.settings import load_settings
+
+    with progress_bar("fetching") as progress:
+        report = fetch_all(
+            open_store(home),
+            sources or (),
+            since=parse_date(since, "--since") if since else None,
+            now=pd.Timestamp.now(tz="UTC"),
+            settings=load_settings(open_home(home)),
+            progress=progress,
+        )
+    document = report.to_json()
+    if as_json:
+        print_json(document)
+    else:
+        from features.screen import records_table
+
+        show(records_table("sources", document["sources"], ("source", "outcome", "reason")))
+    raise typer.Exit(report.exit_code)

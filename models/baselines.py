@@ -15,14 +15,15 @@ import numpy as np
 import pandas as pd
 
 from features.bands import BAND_EDGES
-from models.heads import HeadKey
 from models.logit import RidgeLogit, logit, sigmoid
-from models.structural import HAR, SEVEN, SPLINE
+from models.structural import HAR, IVTS, SEVEN, SPLINE
 
 __all__ = ["BASELINES", "Baseline", "baseline_from_json", "fit_baselines"]
 
 BAND_SHRINK = 25.0
 RIDGE = 1.0
+MIN_ROWS = 250
+MIN_OF_EACH = 5
 
 
 class Baseline(Protocol):
@@ -101,7 +102,7 @@ class Logistic:
         """Fit on the rows where every column is known; a null later counts as the centre."""
         x = _columns(columns, inputs, prior)
         known = ~np.isnan(x).any(axis=1)
-        if known.sum() < 250 or y[known].min() == y[known].max():
+        if known.sum() < MIN_ROWS or min(y[known].sum(), (1 - y[known]).sum()) < MIN_OF_EACH:
             # Too little to fit: a constant, as climatology.
             rate = float(logit(Climatology.fit(inputs, prior, y).rate))
             k = len(columns)
@@ -151,7 +152,7 @@ BASELINES: dict[str, _Fit] = {
     "climatology": Climatology.fit,
     "persistence": Persistence.fit,
     "vix_spline": _logistic(*SPLINE),
-    "ivts_logistic": _logistic("ivts"),
+    "ivts_logistic": _logistic(IVTS),
     "logistic7": _logistic(*SEVEN),
     "har_logistic": _logistic(*HAR),
     "prior": Prior.fit,
@@ -160,7 +161,7 @@ BASELINES: dict[str, _Fit] = {
 
 
 def fit_baselines(
-    key: HeadKey, inputs: pd.DataFrame, prior: np.ndarray, y: np.ndarray, *, light: bool = False
+    inputs: pd.DataFrame, prior: np.ndarray, y: np.ndarray, *, light: bool = False
 ) -> dict[str, Baseline]:
     """Fit every baseline of one head on its training rows.
 

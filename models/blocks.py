@@ -7,6 +7,8 @@ edges, and there `horizon + 1` rows are dropped.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 __all__ = ["block_folds"]
@@ -27,6 +29,6 @@ def block_folds(n: int, blocks: int, gap: int) -> list[tuple[np.ndarray, np.ndar
     bounds = np.linspace(0, n, blocks + 1).astype(int)
     rows = np.arange(n)
     folds = []
-    for a, b in zip(bounds[:-1], bounds[1:], strict=True):
+    for a, b in pairwise(bounds):
         folds.append((rows[(rows < a - gap) | (rows >= b + gap)], rows[a:b]))
     return folds

@@ -12,7 +12,7 @@ from models.settings import ModelSettings
 if TYPE_CHECKING:
     import lightgbm
 
-__all__ = ["Booster", "fit_booster"]
+__all__ = ["Booster", "Matrix", "fit_booster"]
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,56 @@ class Booster:
         return {"text": self.text, "_loaded": []}
 
 
+class Matrix:
+    """Feature matrix of a moment, binned once and shared by every head and member.
+
+    Bins are quantiles of the columns; they know no label, and rows of the matrix are all at or
+    before the fit's last session.
+    """
+
+    def __init__(self, values: np.ndarray, settings: ModelSettings) -> None:
+        self.values = values
+        self.settings = settings
+        self._binned: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"values": self.values, "settings": self.settings, "_binned": None}
+
+    def rows(self, rows: np.ndarray) -> Any:
+        """Binned rows, sharing the bins of the whole."""
+        import lightgbm
+
+        if self._binned is None:
+            parameters = {
+                "max_bin": self.settings.max_bin,
+                "feature_pre_filter": False,
+                "deterministic": True,
+                "force_row_wise": True,
+                "num_threads": 1,
+                "verbosity": -1,
+            }
+            label = np.zeros(len(self.values))
+            self._binned = lightgbm.Dataset(
+                self.values, label, params=parameters, free_raw_data=True
+            ).construct()
+        return self._binned.subset(np.sort(rows))
+
+
 def fit_booster(
-    x: np.ndarray, y: np.ndarray, offset: np.ndarray, settings: ModelSettings, *, seed: int
+    matrix: Matrix,
+    rows: np.ndarray,
+    y: np.ndarray,
+    offset: np.ndarray,
+    settings: ModelSettings,
+    *,
+    seed: int,
 ) -> Booster:
     """Boost the log odds `offset` towards `y`.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+        Rows of `matrix`, ascending; `y` and `offset` are theirs.
 
     Notes
     -----
@@ -66,12 +112,15 @@ def fit_booster(
         "bagging_freq": 1,
         "extra_trees": True,
         "max_bin": settings.max_bin,
+        "feature_pre_filter": False,
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": 1,
         "verbosity": -1,
     }
-    data = lightgbm.Dataset(x, y, init_score=offset, params=parameters, free_raw_data=True)
+    data = matrix.rows(rows).construct()
+    data.set_label(y)
+    data.set_init_score(offset)
     booster = lightgbm.train(parameters, data, num_boost_round=settings.rounds)
     return Booster(booster.model_to_string())

@@ -109,7 +109,7 @@ class Bundle:
     def paths(
         self, *, at: str, spine: pd.DataFrame, sessions: pd.DatetimeIndex, horizon: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Simulated paths of the prior; see `PathPrior.sample`."""
+        """Simulate paths of the prior; see `PathPrior.sample`."""
         return self._forecaster(at).prior.sample(spine, sessions, horizon)
 
     def prior(self, at: str = "evening") -> PathPrior:

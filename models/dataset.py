@@ -10,12 +10,9 @@ import pandas as pd
 from features.errors import DataError
 from models.heads import HeadKey, head_keys, labels
 from models.paths import walk_forward_prior
-from models.structural import structural_inputs
+from models.structural import IVTS, structural_inputs
 
 __all__ = ["IVTS", "Dataset", "make_dataset", "training_rows"]
-
-# Feature of the VIX/VIX3M baseline: the one structural input that prices alone do not give.
-IVTS = "vix_vix3m"
 
 
 @dataclass(frozen=True)
@@ -92,9 +89,9 @@ def moment_inputs(spine: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     """Structural inputs of a spine with the term-structure ratio of the feature table."""
     inputs = structural_inputs(spine)
     if IVTS in features.columns:
-        inputs["ivts"] = np.log(features[IVTS].reindex(spine.index))
+        inputs[IVTS] = np.log(features[IVTS].reindex(spine.index))
     else:
-        inputs["ivts"] = np.nan
+        inputs[IVTS] = np.nan
     return inputs
 
 

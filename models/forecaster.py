@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from features.errors import DataError
 from models.baselines import Baseline, fit_baselines
+from models.boosters import Matrix
 from models.coherence import coherent_log_odds
 from models.dataset import Dataset, moment_inputs, training_rows
-from models.heads import HeadKey
+from models.heads import HEADS, HeadKey
 from models.logit import logit, sigmoid
 from models.novelty import Novelty
 from models.paths import PathPrior
 from models.settings import ModelSettings
-from models.shift import Sample, ShiftModel, fit_shift
+from models.shift import Columns, Sample, ShiftModel, fit_shift
 from models.variance import log_realised_ahead
 
 __all__ = ["Forecaster", "HeadModel", "HeadOdds", "fit_forecaster"]
@@ -32,7 +35,10 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class HeadModel:
-    """One head: its shift model (absent where there is too little to fit) and its baselines."""
+    """One head: its shift model and its baselines.
+
+    Where there is too little to fit, the shift model is absent and the path prior answers.
+    """
 
     key: HeadKey
     shift: ShiftModel | None
@@ -124,7 +130,7 @@ class Forecaster:
             if asked.any():
                 x, some = features[asked], inputs[asked]
                 if head.shift is None:
-                    base[asked] = logit(head.baselines["climatology"].predict(some, prior[asked]))
+                    base[asked] = logit(prior[asked])
                 else:
                     base[asked] = head.shift.base(some, prior[asked])
                     correction[asked] = head.shift.correction(x)
@@ -239,19 +245,26 @@ def fit_forecaster(
         )
     prior = PathPrior.fit(dataset.spine, until, paths=settings.paths)
     keys = list(heads) if heads is not None else dataset.keys()
-    jobs = [(key, *_head_sample(dataset, key, until), settings, light) for key in keys]
+    known = dataset.features.loc[:until]
+    columns = Columns.choose(known, settings)
+    moment = _Moment(dataset.at, columns, Matrix(columns.values(known), settings), settings, light)
+    jobs = [(key, *_head_sample(dataset, key, until, settings)) for key in keys]
     fitted: dict[str, HeadModel] = {}
     if processes > 1:
-        with ProcessPoolExecutor(processes) as pool:
-            results: Iterable[HeadModel] = pool.map(_fit_head, jobs)
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(
+            processes, mp_context=context, initializer=_start, initargs=(moment,)
+        ) as pool:
+            results: Iterable[HeadModel] = pool.map(_fit_in_worker, jobs)
             for done, model in enumerate(results, 1):
                 fitted[model.key.id] = model
                 _tell(progress, done, len(jobs), model.key)
     else:
-        for done, job in enumerate(jobs, 1):
-            model = _fit_head(job)
-            fitted[model.key.id] = model
-            _tell(progress, done, len(jobs), model.key)
+        with _one_thread():
+            for done, job in enumerate(jobs, 1):
+                model = _fit_head(moment, job)
+                fitted[model.key.id] = model
+                _tell(progress, done, len(jobs), model.key)
     return Forecaster(
         at=dataset.at,
         until=f"{until:%Y-%m-%d}",
@@ -268,13 +281,43 @@ def _tell(progress: Progress | None, done: int, total: int, key: HeadKey) -> Non
         progress(done / total, key.id)
 
 
-_Job = tuple[HeadKey, pd.DatetimeIndex, Sample, ModelSettings, bool]
+@dataclass(frozen=True)
+class _Moment:
+    at: str
+    columns: Columns
+    matrix: Matrix
+    settings: ModelSettings
+    light: bool
+
+
+_Job = tuple[HeadKey, pd.DatetimeIndex, Sample]
+_worker: list[_Moment] = []
+
+
+def _start(moment: _Moment) -> None:
+    _worker[:] = [moment]
+
+
+def _fit_in_worker(job: _Job) -> HeadModel:
+    with _one_thread():
+        return _fit_head(_worker[0], job)
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    # Matrices are small; several BLAS threads for them cost more than they bring, and rounding
+    # must not depend on their number.
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    return cast("AbstractContextManager[Any]", threadpool_limits(limits=1, user_api="blas"))
 
 
 def _head_sample(
-    dataset: Dataset, key: HeadKey, until: pd.Timestamp
+    dataset: Dataset, key: HeadKey, until: pd.Timestamp, settings: ModelSettings
 ) -> tuple[pd.DatetimeIndex, Sample]:
-    rows = training_rows(dataset, key, until).intersection(dataset.features.index)
+    rows = training_rows(dataset, key, until)
+    rows = rows[rows.isin(dataset.features.index)]
+    if HEADS[key.head].needs_open:
+        rows = rows[-settings.open_rows :]
     ahead = pd.Series(log_realised_ahead(dataset.spine, key.horizon), index=dataset.spine.index)
     sample = Sample(
         x=dataset.features.loc[rows],
@@ -282,19 +325,22 @@ def _head_sample(
         prior=dataset.prior.loc[rows, key.id].to_numpy(float),
         log_variance=ahead.loc[rows].to_numpy(float),
         y=dataset.labels.loc[rows, key.id].to_numpy(float),
+        where=np.asarray(dataset.features.index.get_indexer(rows)),
     )
     return rows, sample
 
 
-def _fit_head(job: _Job) -> HeadModel:
-    key, rows, sample, settings, light = job
+def _fit_head(moment: _Moment, job: _Job) -> HeadModel:
+    key, rows, sample = job
     ones = int(sample.y.sum())
     enough = len(rows) >= MIN_ROWS and min(ones, len(rows) - ones) >= MIN_OF_EACH
-    baselines = fit_baselines(key, sample.inputs, sample.prior, sample.y, light=light)
+    shift = None
+    if enough:
+        shift = fit_shift(key, sample, moment.columns, moment.matrix, moment.settings, at=moment.at)
     return HeadModel(
         key=key,
-        shift=fit_shift(key, sample, settings) if enough else None,
-        baselines=baselines,
+        shift=shift,
+        baselines=fit_baselines(sample.inputs, sample.prior, sample.y, light=moment.light),
         rows=len(rows),
         first=f"{rows[0]:%Y-%m-%d}" if len(rows) else "",
         last=f"{rows[-1]:%Y-%m-%d}" if len(rows) else "",
@@ -308,7 +354,8 @@ def head_table(forecaster: Forecaster) -> Mapping[str, Any]:
             "rows": head.rows,
             "first": head.first,
             "last": head.last,
-            "offset": head.shift.offsets[0].name if head.shift else None,
+            "weights": head.shift.offsets[0].weights if head.shift else None,
+            "window": head.shift is not None and head.shift.window is not None,
             "share": head.shift.share if head.shift else None,
         }
         for name, head in forecaster.heads.items()

@@ -268,7 +268,7 @@ def _realised_behind(close: np.ndarray) -> np.ndarray:
     total = np.zeros(len(close))
     for k in range(REALISED_WINDOW):
         shifted = np.full(len(close), np.nan)
-        shifted[k:] = squares[: len(squares) - k]
+        shifted[k:] = squares[: max(len(squares) - k, 0)]
         total += shifted
     return np.asarray(100.0 * np.sqrt(TRADING_DAYS * total / REALISED_WINDOW))
 

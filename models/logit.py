@@ -47,8 +47,6 @@ class RidgeLogit:
         Log odds at the centre.
     coef : ndarray
         Log odds for one standard deviation.
-    anchor : ndarray
-        Coefficients that the penalty shrinks to (zero unless said otherwise).
     """
 
     names: tuple[str, ...]
@@ -107,8 +105,7 @@ class RidgeLogit:
         if winsor > 0:
             low, high = np.quantile(x, [winsor, 1.0 - winsor], axis=0)
         else:
-            low, high = x.min(axis=0), x.max(axis=0)
-            low, high = np.full_like(low, -np.inf), np.full_like(high, np.inf)
+            low, high = np.full(x.shape[1], -np.inf), np.full(x.shape[1], np.inf)
         x = np.clip(x, low, high)
         centre = np.average(x, axis=0, weights=w)
         spread = np.sqrt(np.average((x - centre) ** 2, axis=0, weights=w))
@@ -126,7 +123,7 @@ class RidgeLogit:
     def log_odds(self, x: np.ndarray) -> np.ndarray:
         """Log odds of each row; the sum runs in column order, so a row alone gives the same."""
         parts = self.parts(x)
-        total = np.full(parts.shape[0], self.intercept)
+        total = np.full(parts.shape[0], float(self.intercept))
         for j in range(parts.shape[1]):
             total = total + parts[:, j]
         return total

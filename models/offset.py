@@ -1,8 +1,9 @@
 """The structural offset: the log odds from which a head is boosted.
 
-Candidates are stated here in advance; the fit chooses among them on held-out blocks of its own
-training span. All start from the path prior; they differ in how much a ridge logistic on the
-structural inputs may move it.
+It is a regularised stack, in log odds, of experts that are named here in advance: climatology, the
+structural baselines, two ridge logistics on all structural inputs and, where a head compares
+realised volatility with a threshold, a logistic on the margin of a log-variance forecast. The
+weights are not negative and sum to one, so the stack can be the best baseline and never runs off.
 """
 
 from __future__ import annotations
@@ -14,86 +15,184 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.heads import HeadKey
+from models.heads import HEADS, HeadKey
 from models.logit import RidgeLogit, logit
-from models.structural import SPLINE, VARIANCE
+from models.structural import HAR, IVTS, SEVEN, SPLINE, VARIANCE
 from models.variance import LogVariance, has_margin
 
-__all__ = ["CANDIDATES", "Offset", "fit_offset"]
+__all__ = ["STACK_PENALTY", "Expert", "Offset", "expert_names", "fit_experts", "stack_weights"]
 
-STACK = tuple(dict.fromkeys((*VARIANCE, *SPLINE[1:], "ivts")))
-# Name of a candidate and its ridge; "prior" takes the prior as it is.
-CANDIDATES: dict[str, float] = {
-    "prior": np.inf,
-    "recalibrated": np.inf,
-    "stack_3000": 3000.0,
-    "stack_300": 300.0,
-    "stack_30": 30.0,
+STACK = tuple(dict.fromkeys((*VARIANCE, *SPLINE[1:], IVTS)))
+# Columns and ridge of each expert.
+_COLUMNS: dict[str, tuple[tuple[str, ...], float]] = {
+    "climatology": ((), 1.0),
+    "vix_spline": (SPLINE, 1.0),
+    "ivts_logistic": ((IVTS,), 1.0),
+    "logistic7": (SEVEN, 1.0),
+    "har_logistic": (HAR, 1.0),
+    "prior_recalibrated": (("prior",), 1.0),
+    "ridge_300": (("prior", *STACK), 300.0),
+    "ridge_30": (("prior", *STACK), 30.0),
+    "margin": (("margin", "log_vix", "log_rv21"), 1.0),
 }
+# Pull of the weights to equal ones, in nats of log loss.
+STACK_PENALTY = 0.002
+MIN_KNOWN = 250
+MIN_OF_EACH = 5
+LOG_ODDS_LIMIT = 12.0
 
 
 @dataclass(frozen=True)
-class Offset:
-    """Log odds from the prior and, unless the candidate is the prior itself, a ridge logistic."""
+class Expert:
+    """Log odds of one expert; `model` is absent for the prior as it is."""
 
-    name: str
     model: RidgeLogit | None
-    variance: LogVariance | None
+    variance: LogVariance | None = None
 
     def log_odds(self, inputs: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
         """Log odds of each row of the structural inputs; `prior` is a probability."""
         if self.model is None:
-            return logit(prior)
-        return self.model.log_odds(_matrix(self.model.names, inputs, prior, self.variance))
+            return logit(prior, clip=1e-4)
+        x = _matrix(self.model.names, inputs, prior, self.variance)
+        return np.clip(self.model.log_odds(x), -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT)
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers."""
         return {
-            "name": self.name,
             "model": None if self.model is None else self.model.to_json(),
             "variance": None if self.variance is None else self.variance.to_json(),
         }
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Offset:
+    def from_json(cls, document: Mapping[str, Any]) -> Expert:
         """Read what `to_json` wrote."""
         model, variance = document["model"], document["variance"]
         return cls(
-            str(document["name"]),
             None if model is None else RidgeLogit.from_json(model),
             None if variance is None else LogVariance.from_json(variance),
         )
 
 
-def fit_offset(
-    name: str,
+@dataclass(frozen=True)
+class Offset:
+    """Experts of one ensemble member and the weights that all members share."""
+
+    weights: dict[str, float]
+    experts: dict[str, Expert]
+
+    def log_odds(self, inputs: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
+        """Weighted log odds; experts without weight are not asked."""
+        total = np.zeros(len(inputs))
+        for name, weight in self.weights.items():
+            total = total + weight * self.experts[name].log_odds(inputs, prior)
+        return total
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers."""
+        return {
+            "weights": self.weights,
+            "experts": {name: expert.to_json() for name, expert in self.experts.items()},
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Offset:
+        """Read what `to_json` wrote; weights keep the order of their names."""
+        return cls(
+            {str(k): float(v) for k, v in document["weights"].items()},
+            {str(k): Expert.from_json(v) for k, v in document["experts"].items()},
+        )
+
+
+def expert_names(key: HeadKey) -> tuple[str, ...]:
+    """Name the experts of a head, sorted: the order in which their log odds are summed."""
+    names = set(_COLUMNS)
+    if not has_margin(key):
+        names.discard("margin")
+    if HEADS[key.head].needs_open:
+        # The prior of an open head follows the feed's last opens; a fit on older ones does not.
+        names.add("prior")
+    return tuple(sorted(names))
+
+
+def fit_experts(
     key: HeadKey,
     inputs: pd.DataFrame,
     prior: np.ndarray,
     y: np.ndarray,
     log_variance: np.ndarray,
-) -> Offset:
-    """Fit one candidate.
+) -> dict[str, Expert]:
+    """Fit every expert of a head on some training rows.
 
     Parameters
     ----------
+    inputs : DataFrame
+        Structural inputs of the rows.
+    prior : ndarray
+        Path prior of the rows, probability.
+    y : ndarray
+        Labels of the rows.
     log_variance : ndarray
-        Log realised volatility over the head's horizon of the same rows: what the margin's
-        forecast is fitted on. Rows are label-complete, so it is known.
+        Log realised volatility over the head's horizon: the target of the margin's forecast.
     """
-    if name == "prior":
-        return Offset(name, None, None)
-    if name == "recalibrated":
-        x = logit(prior)[:, None]
-        return Offset(name, RidgeLogit.fit(x, y, names=("prior",), l2=1.0), None)
     variance = LogVariance.fit(key, inputs, log_variance) if has_margin(key) else None
-    columns = ("prior", *STACK, *(("margin",) if variance else ()))
-    x = _matrix(columns, inputs, prior, variance)
+    out: dict[str, Expert] = {}
+    for name in expert_names(key):
+        if name == "prior":
+            out[name] = Expert(None)
+            continue
+        columns, ridge = _COLUMNS[name]
+        if name.startswith("ridge") and variance is not None:
+            columns = (*columns, "margin")
+        own = variance if "margin" in columns else None
+        x = _matrix(columns, inputs, prior, own)
+        out[name] = Expert(_fit(columns, x, y, ridge), own)
+    return out
+
+
+def stack_weights(log_odds: np.ndarray, y: np.ndarray, *, penalty: float) -> np.ndarray:
+    """Weights on the simplex that minimise log loss plus a pull to equal weights.
+
+    Parameters
+    ----------
+    log_odds : ndarray, shape (rows, experts)
+        What each expert said of rows that it was not fitted on.
+    penalty : float
+        Weight of the Kullback-Leibler distance from equal weights, nats.
+    """
+    from scipy.optimize import minimize
+
+    k = log_odds.shape[1]
+    equal = np.full(k, 1.0 / k)
+
+    def objective(v: np.ndarray) -> tuple[float, np.ndarray]:
+        w = np.exp(v - v.max())
+        w = w / w.sum()
+        eta = log_odds @ w
+        p = 1.0 / (1.0 + np.exp(-eta))
+        loss = float(np.mean(np.logaddexp(0.0, eta) - y * eta))
+        pull = float(np.sum(equal * np.log(equal / np.maximum(w, 1e-12))))
+        slope = log_odds.T @ (p - y) / len(y)
+        return loss + penalty * pull, w * (slope - float(w @ slope)) + penalty * (w - equal)
+
+    found = minimize(objective, np.zeros(k), jac=True, method="L-BFGS-B")
+    w = np.exp(found.x - found.x.max())
+    return np.asarray(w / w.sum())
+
+
+def _fit(columns: tuple[str, ...], x: np.ndarray, y: np.ndarray, ridge: float) -> RidgeLogit:
+    if len(columns) <= len(SEVEN):
+        # A few columns: rows where one is unknown (VIX3M before 2006) teach nothing.
+        known = ~np.isnan(x).any(axis=1)
+        ones = float(y[known].sum())
+        if known.sum() < MIN_KNOWN or min(ones, known.sum() - ones) < MIN_OF_EACH:
+            columns, x = (), x[:, :0]
+        else:
+            x, y = x[known], y[known]
+        return RidgeLogit.fit(x, y, names=columns, l2=ridge, winsor=0.001)
+    # A forecast already, the prior and the margin are hardly held by the ridge.
+    free = np.array([1e-3 if c in ("prior", "margin") else 1.0 for c in columns])
     x = _centred(x)
-    # The prior and the margin are forecasts already: the ridge hardly holds them.
-    free = np.array([0.01 if c in ("prior", "margin") else 1.0 for c in columns])
-    model = RidgeLogit.fit(x, y, names=columns, l2=CANDIDATES[name], penalised=free, winsor=0.005)
-    return Offset(name, model, variance)
+    return RidgeLogit.fit(x, y, names=columns, l2=ridge, penalised=free, winsor=0.005)
 
 
 def _centred(x: np.ndarray) -> np.ndarray:
@@ -111,12 +210,12 @@ def _matrix(
     prior: np.ndarray,
     variance: LogVariance | None,
 ) -> np.ndarray:
-    columns = []
-    for name in names:
+    out = np.empty((len(inputs), len(names)))
+    for j, name in enumerate(names):
         if name == "prior":
-            columns.append(logit(prior))
+            out[:, j] = logit(prior, clip=1e-4)
         elif name == "margin" and variance is not None:
-            columns.append(variance.margin(inputs))
+            out[:, j] = variance.margin(inputs)
         else:
-            columns.append(inputs[name].to_numpy(float))
-    return np.column_stack(columns)
+            out[:, j] = inputs[name].to_numpy(float)
+    return out

@@ -32,6 +32,16 @@ from models.heads import (
     expected_move,
     head_keys,
 )
+from models.path_terms import (
+    ahead,
+    mean_inputs,
+    ret_inputs,
+    scale_weights,
+    share_below,
+    touch_odds,
+    vix_scale_inputs,
+    weighted,
+)
 from models.simulate import MAX_STEPS, Draws, PathOdds, simulate_odds, simulate_paths, starts
 from models.state import HISTORY, State, state, window_mean
 
@@ -40,7 +50,6 @@ __all__ = ["MIN_SESSIONS", "PathPrior", "walk_forward_prior"]
 MIN_SESSIONS = 756
 OPEN_SESSIONS = 504
 DEFAULT_PATHS = 1000
-_SHAPE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -98,9 +107,9 @@ class PathPrior:
             If fewer than 756 sessions are usable.
         """
         s = state(spine.loc[:until])
-        x_ret, x_mean, x_scale = _ret_inputs(s), _mean_inputs(s), _vix_scale_inputs(s)
+        x_ret, x_mean, x_scale = ret_inputs(s), mean_inputs(s), vix_scale_inputs(s)
         known = ~(np.isnan(x_ret).any(1) | np.isnan(x_mean).any(1) | np.isnan(x_scale).any(1))
-        ahead_ret, ahead_vix = _ahead(s.ret), _ahead(s.d_log_vix)
+        ahead_ret, ahead_vix = ahead(s.ret), ahead(s.d_log_vix)
         rows = known & ~np.isnan(ahead_ret) & ~np.isnan(ahead_vix)
         if rows.sum() < MIN_SESSIONS:
             raise DataError(
@@ -108,17 +117,17 @@ class PathPrior:
                 f"expected {MIN_SESSIONS} or more. Import a longer history of SPX and VIX closes."
             )
         drift = float(ahead_ret[rows].mean())
-        ret_scale = _scale_weights(x_ret[rows], np.abs(ahead_ret[rows] - drift))
+        ret_scale = scale_weights(x_ret[rows], np.abs(ahead_ret[rows] - drift))
         vix_mean = np.linalg.lstsq(x_mean[rows], ahead_vix[rows], rcond=None)[0]
-        vix_residual = ahead_vix[rows] - _dot(x_mean[rows], vix_mean)
-        vix_scale = _scale_weights(x_scale[rows], np.abs(vix_residual))
-        z_ret = (ahead_ret[rows] - drift) / _dot(x_ret[rows], ret_scale)
-        z_vix = vix_residual / _dot(x_scale[rows], vix_scale)
+        vix_residual = ahead_vix[rows] - weighted(x_mean[rows], vix_mean)
+        vix_scale = scale_weights(x_scale[rows], np.abs(vix_residual))
+        z_ret = (ahead_ret[rows] - drift) / weighted(x_ret[rows], ret_scale)
+        z_vix = vix_residual / weighted(x_scale[rows], vix_scale)
         pairs = np.column_stack([z_ret - z_ret.mean(), z_vix - z_vix.mean()])
         pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
         scale = np.full(len(s), np.nan)
-        scale[known] = _dot(x_ret[known], ret_scale)
-        night, day = _ahead(s.overnight) / scale, _ahead(s.intraday) / scale
+        scale[known] = weighted(x_ret[known], ret_scale)
+        night, day = ahead(s.overnight) / scale, ahead(s.intraday) / scale
         opens = np.flatnonzero(~np.isnan(night) & ~np.isnan(day))[-OPEN_SESSIONS:]
         return cls(
             until=f"{s.sessions[-1]:%Y-%m-%d}",
@@ -184,7 +193,7 @@ class PathPrior:
         return {h: odds.bands[h][0].tolist() for h in EVENING_HORIZONS}
 
     def monte_carlo_error(self, spine: pd.DataFrame, sessions: pd.DatetimeIndex) -> pd.DataFrame:
-        """Standard error of the simulated probabilities, from 20 groups of antithetic pairs."""
+        """Estimate the standard error of the probabilities from 20 groups of antithetic pairs."""
         odds = self.odds(spine, sessions)
         return pd.DataFrame(odds.errors(), index=sessions)
 
@@ -217,7 +226,7 @@ class PathPrior:
         """
         log_return, _, scale = self._simulate(spine, pd.DatetimeIndex([session]), horizon)
         spot = float(spine["spx_close"].loc[session])
-        return _touch(log_return[0].T, scale[0].T, np.log(np.asarray(levels, float) / spot))
+        return touch_odds(log_return[0].T, scale[0].T, np.log(np.asarray(levels, float) / spot))
 
     def sample(
         self, spine: pd.DataFrame, sessions: pd.DatetimeIndex, horizon: int
@@ -299,24 +308,24 @@ class PathPrior:
 
     def _next_session(self, s: State, rows: np.ndarray) -> dict[str, np.ndarray]:
         """One session ahead the pool of residuals gives the odds outright, without paths."""
-        scale = _dot(_ret_inputs(s)[rows], self.ret_scale)
+        scale = weighted(ret_inputs(s)[rows], self.ret_scale)
         move = expected_move(s.vix[rows])
         z_ret = self.pairs[:, 0]
         z_vix = np.sort(self.pairs[:, 1])
-        below = _share_below(z_ret, (-move - self.drift) / scale)
-        above = 1.0 - _share_below(z_ret, (move - self.drift) / scale)
-        mean = _dot(_mean_inputs(s)[rows], self.vix_mean)
-        vix_scale = _dot(_vix_scale_inputs(s)[rows], self.vix_scale)
+        below = share_below(z_ret, (-move - self.drift) / scale)
+        above = 1.0 - share_below(z_ret, (move - self.drift) / scale)
+        mean = weighted(mean_inputs(s)[rows], self.vix_mean)
+        vix_scale = weighted(vix_scale_inputs(s)[rows], self.vix_scale)
         out = {
             "breach_1": below + above,
             "breach_down_1": below,
-            "spike_1": 1.0 - _share_below(z_vix, (np.log(SPIKE_RATIO) - mean) / vix_scale),
+            "spike_1": 1.0 - share_below(z_vix, (np.log(SPIKE_RATIO) - mean) / vix_scale),
             "gap_down_1": np.full(rows.size, np.nan),
             "breach_open_1": np.full(rows.size, np.nan),
         }
         if self.overnight.size >= OPEN_SESSIONS // 2:
-            out["gap_down_1"] = _share_below(self.overnight, -GAP_MULTIPLE * move / scale)
-            out["breach_open_1"] = 1.0 - _share_below(
+            out["gap_down_1"] = share_below(self.overnight, -GAP_MULTIPLE * move / scale)
+            out["breach_open_1"] = 1.0 - share_below(
                 self.intraday, OPEN_BREACH_MULTIPLE * move / scale
             )
         return out
@@ -350,84 +359,3 @@ def walk_forward_prior(
         prior = PathPrior.fit(spine, past[-1], paths=paths, seed=seed)
         out.loc[now] = prior.probabilities(spine.loc[: now[-1]], now, at)
     return out
-
-
-def _ahead(x: np.ndarray) -> np.ndarray:
-    return np.append(x[1:], np.nan)
-
-
-def _dot(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    # Not a BLAS product: its rounding changes with the number of rows.
-    total = x[:, 0] * weights[0]
-    for j in range(1, x.shape[1]):
-        total = total + x[:, j] * weights[j]
-    return np.asarray(total)
-
-
-def _ret_inputs(s: State) -> np.ndarray:
-    size = np.abs(s.ret)
-    return np.column_stack(
-        [
-            np.full(len(s), 1e-2),
-            expected_move(np.exp(s.log_vix)),
-            window_mean(size, 5),
-            window_mean(size, 21),
-            np.maximum(-s.ret, 0.0),
-        ]
-    )
-
-
-def _mean_inputs(s: State) -> np.ndarray:
-    v = s.log_vix
-    return np.column_stack(
-        [
-            np.ones(len(s)),
-            v,
-            window_mean(v, 5),
-            window_mean(v, 21),
-            window_mean(v, HISTORY),
-            s.ret,
-        ]
-    )
-
-
-def _vix_scale_inputs(s: State) -> np.ndarray:
-    size = np.abs(s.d_log_vix)
-    return np.column_stack(
-        [np.full(len(s), 1e-2), window_mean(size, 5), window_mean(size, 21), size]
-    )
-
-
-def _scale_weights(x: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Non-negative weights of a mean absolute size, by least squares on relative errors."""
-    from scipy.optimize import nnls
-
-    level = x.mean(axis=1) + _SHAPE
-    weights = np.full(x.shape[1], 1.0 / x.shape[1])
-    for _ in range(3):
-        weights = nnls(x / level[:, None], size / level)[0]
-        # An intercept of zero and all inputs zero would give a scale of zero.
-        weights[0] = max(weights[0], 1e-3)
-        level = _dot(x, weights)
-    return np.asarray(weights)
-
-
-def _share_below(ordered: np.ndarray, x: np.ndarray) -> np.ndarray:
-    count = np.searchsorted(ordered, x, side="left")
-    return np.asarray((count + 0.5) / (ordered.size + 1.0))
-
-
-def _touch(
-    log_close: np.ndarray, scale: np.ndarray, barriers: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    start = np.vstack([np.zeros(log_close.shape[1]), log_close[:-1]])
-    variance = (scale * np.sqrt(np.pi / 2.0)) ** 2
-    touch, beyond = np.empty(barriers.size), np.empty(barriers.size)
-    for i, barrier in enumerate(barriers):
-        side = 1.0 if barrier >= 0 else -1.0
-        left, right = side * (barrier - start), side * (barrier - log_close)
-        inside = (left > 0) & (right > 0)
-        hit = np.where(inside, np.exp(-2.0 * left * right / variance), 1.0)
-        touch[i] = 1.0 - np.prod(1.0 - hit, axis=0).mean()
-        beyond[i] = np.mean(right[-1] <= 0)
-    return touch, beyond

@@ -65,7 +65,7 @@ def auc(y: np.ndarray, p: np.ndarray) -> float:
     negatives = float(y.size - positives)
     if positives == 0 or negatives == 0:
         return float("nan")
-    values, inverse, counts = np.unique(p, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(p, return_inverse=True, return_counts=True)
     mean_rank = np.cumsum(counts) - (counts - 1) / 2.0
     rank_sum = float(np.sum(mean_rank[inverse] * y))
     return (rank_sum - positives * (positives + 1.0) / 2.0) / (positives * negatives)
@@ -103,7 +103,7 @@ def calibration_bins(
 
 
 def ece(y: np.ndarray, p: np.ndarray, *, bins: int = 10) -> float:
-    """Expected calibration error over equal-count bins; NaN without rows."""
+    """Give the expected calibration error over equal-count bins; NaN without rows."""
     forecast, observed, count = calibration_bins(y, p, bins=bins)
     if count.size == 0:
         return float("nan")

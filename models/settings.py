@@ -29,6 +29,11 @@ class ModelSettings:
         Histogram bins of a column.
     min_share : float
         Share of training rows in which a feature must be known to be used.
+    stack_penalty : float
+        Pull of the experts' weights to equal ones, nats of log loss.
+    open_rows : int
+        Newest rows on which a head that needs the open is fitted: the recorded opening print of
+        the index has changed its nature more than once (until 2006 it repeats the last close).
     paths : int
         Paths of the prior.
     seed : int
@@ -47,6 +52,8 @@ class ModelSettings:
     bagging_fraction: float = 0.6
     max_bin: int = 63
     min_share: float = 0.6
+    stack_penalty: float = 0.002
+    open_rows: int = 1000
     paths: int = 1000
     seed: int = 7
     features: tuple[str, ...] | None = None

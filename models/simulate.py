@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -44,10 +45,14 @@ THREADS = 2
 class Dynamics(Protocol):
     """Coefficients of one step; see `models.paths.PathPrior`."""
 
-    drift: float
-    ret_scale: np.ndarray
-    vix_mean: np.ndarray
-    vix_scale: np.ndarray
+    @property
+    def drift(self) -> float: ...
+    @property
+    def ret_scale(self) -> np.ndarray: ...
+    @property
+    def vix_mean(self) -> np.ndarray: ...
+    @property
+    def vix_scale(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Starts:
     squares21: np.ndarray
 
     def part(self, where: slice) -> Starts:
-        """Some of the rows."""
+        """Take some of the rows."""
         return Starts(*(getattr(self, name)[where] for name in self.__dataclass_fields__))
 
 
@@ -352,12 +357,12 @@ def _sum(history: np.ndarray, width: int) -> np.ndarray:
 
 def _groups(hits: np.ndarray) -> np.ndarray:
     """Count by group; a group holds whole antithetic pairs."""
-    n, paths = hits.shape
+    paths = hits.shape[1]
     half = paths // 2
     bounds = np.linspace(0, half, GROUPS + 1).astype(int)
     both = hits[:, :half].astype(np.int8) + hits[:, half:]
     return np.column_stack(
-        [both[:, a:b].sum(axis=1, dtype=np.int64) for a, b in zip(bounds, bounds[1:], strict=False)]
+        [both[:, a:b].sum(axis=1, dtype=np.int64) for a, b in pairwise(bounds)]
     ).astype(float)
 
 

@@ -12,8 +12,10 @@ import pandas as pd
 from models.heads import TRADING_DAYS
 from models.state import HISTORY, State, lagged, state, window_mean
 
-__all__ = ["HAR", "SEVEN", "SPLINE", "VARIANCE", "structural_inputs"]
+__all__ = ["HAR", "IVTS", "SEVEN", "SPLINE", "VARIANCE", "structural_inputs"]
 
+# Feature of VIX / VIX3M; its log joins the inputs under this name, the one that prices do not give.
+IVTS = "vix_vix3m"
 SPLINE_KNOTS_VIX = (11.0, 14.0, 17.0, 21.0, 28.0, 45.0)
 SPLINE = tuple(f"vix_spline_{i}" for i in range(1, len(SPLINE_KNOTS_VIX)))
 HAR = ("log_rv1", "log_rv5", "log_rv21")
@@ -76,8 +78,7 @@ def structural_inputs(spine: pd.DataFrame) -> pd.DataFrame:
     out["dvix5"] = s.log_vix - lagged(s.log_vix, 5)
     out["vix_gap63"] = s.log_vix - window_mean(s.log_vix, HISTORY)
     out["drawdown63"] = _drawdown(s)
-    for name, column in zip(SPLINE, _spline(s.log_vix).T, strict=True):
-        out[name] = column
+    out |= dict(zip(SPLINE, _spline(s.log_vix).T, strict=True))
     return pd.DataFrame(out, index=spine.index)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -196,6 +196,7 @@ def mark_chain(
     )
 
 
+@lru_cache(maxsize=4096)
 def weekly_expiry(day: pd.Timestamp, target: int, limits: tuple[int, int]) -> pd.Timestamp:
     """Give the weekly expiry nearest to a target: Friday, or the session before when closed.
 

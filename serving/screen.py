@@ -203,11 +203,12 @@ def status_screen(document: Mapping[str, Any]) -> Group:
             str(one["good_through"] or "·"),
             fresh[one["fresh"]],
         )
-    champion = document["champion"]
-    said = (
-        "No champion yet: run `stormpetrel retrain`."
-        if champion is None
-        else f"Champion {champion['model_version']}, trained until {champion['until']}"
-        + (", answers with the baseline" if champion["fallback"] else "")
-    )
-    return Group(table, Text(), Text(said))
+    health = document["health"]
+    style = {"yes": "bold green", "caution": "bold yellow"}.get(health["trust"], "bold red")
+    parts: list[RenderableType] = [
+        table,
+        Text(),
+        Text.assemble("trust tonight's number: ", (health["trust"], style)),
+    ]
+    parts += [Text(f"  {reason}") for reason in health["reasons"]]
+    return Group(*parts)

@@ -301,8 +301,11 @@ def strike_for_delta(
     strike = forward_ * np.exp(-d1 * vol * root + 0.5 * vol * vol * root * root)
     for _ in range(30):
         vol = spx_vol(strike, forward_, sessions, inputs, band=band, parameters=parameters)
-        following = forward_ * np.exp(-d1 * vol * root + 0.5 * vol * vol * root * root)
-        strike = np.sqrt(strike * following)  # damped: the wing's slope would make it swing
+        solved = forward_ * np.exp(-d1 * vol * root + 0.5 * vol * vol * root * root)
+        settled = np.abs(solved / strike - 1).max() < 1e-9
+        strike = np.sqrt(strike * solved)  # damped: the wing's slope would make it swing
+        if settled:
+            break
     if step <= 0:
         return np.asarray(strike)
     below, above = np.floor(strike / step) * step, np.ceil(strike / step) * step

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +17,7 @@ from features.cli import (
     HomeOption,
     JsonOption,
     ToOption,
+    check_moment,
     last_closed,
     open_home,
     open_store,
@@ -45,6 +47,7 @@ def score(
     as_json: JsonOption = False,
 ) -> None:
     """Forecast the last closed session, or those missed since; record each exactly once."""
+    check_moment(open_home(home), at)
     sessions = _sessions(open_home(home), date, first, last, at)
     _light_lightgbm()
     from serving.score import run_scores
@@ -68,15 +71,28 @@ def score(
 def ticket(
     date: DateOption = None,
     at: AtOption = "evening",
+    book: Annotated[
+        Path | None, typer.Option(help="Your open positions; default book.toml of the home.")
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write tomorrow's condor and hedge ticket, or NO TRADE with the reason."""
+    import pandas as pd
+
+    check_moment(open_home(home), at)
     session = parse_date(date, "--date") if date else last_closed()
     _light_lightgbm()
-    from serving.ticket import ticket as write
+    from features.sessions import calendar
+    from serving.texts import write_ticket_files
+    from serving.ticket import run_tickets
 
-    document = write(open_home(home), session, at)
+    chosen = open_home(home)
+    day = calendar().require_session(session)
+    run = run_tickets(chosen, pd.DatetimeIndex([day]), at, book_path=book)
+    document = run.documents[0]
+    for path in write_ticket_files(chosen, document):
+        say(f"wrote {path}")
     if as_json:
         print_json(document)
     else:
@@ -88,17 +104,58 @@ def ticket(
 
 
 @app.command(rich_help_panel=EVENING)
+def explain(
+    date: DateOption = None,
+    head: Annotated[str, typer.Option(help="Which question.")] = "shift_up",
+    horizon: Annotated[int, typer.Option(help="Sessions ahead.")] = 5,
+    at: AtOption = "evening",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Why a forecast says what it says: log odds that add up, term by term."""
+    check_moment(open_home(home), at)
+    session = parse_date(date, "--date") if date else last_closed()
+    _light_lightgbm()
+    from serving.score import explain_rows, run_scores
+
+    document = run_scores(open_home(home), [session], at).documents[0]
+    rows = explain_rows(document, head, horizon)
+    if as_json:
+        print_json({"session": document["session"], "at": at, "head": head, "rows": rows})
+        return
+    from serving.screen import why_table
+
+    show(why_table(document, head, horizon))
+
+
+@app.command("track-record", rich_help_panel=EVENING)
+def track_record(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """How the recorded forecasts have done since, against the baselines; in-sample is left out."""
+    from serving.track import track_record as record
+
+    document = record(open_home(home))
+    if as_json:
+        print_json(document)
+        return
+    from features.screen import records_table
+
+    for name, rows in document.items():
+        if isinstance(rows, list) and rows and isinstance(rows[0], dict):
+            show(records_table(name, rows))
+
+
+@app.command(rich_help_panel=EVENING)
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Whether to trust tonight's number: data, model, drift, in one screen."""
     import pandas as pd
 
     from features.sessions import calendar
-    from serving.champion import champion_path, read_champion
+    from serving.monitor import health
 
-    tables = open_store(home).status(calendar(), now=pd.Timestamp.now(tz="UTC"))
-    chosen = open_home(home)
-    champion = read_champion(chosen) if champion_path(chosen).is_file() else None
-    document = {"tables": tables, "champion": champion}
+    now = pd.Timestamp.now(tz="UTC")
+    _light_lightgbm()
+    tables = open_store(home).status(calendar(), now=now)
+    document = {"tables": tables, "health": health(open_home(home), now=now)}
     if as_json:
         print_json(document)
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -83,6 +84,7 @@ def curve_of(state: MarketState) -> VixCurve:
     return VixCurve(today, tuple(days), tuple(level), (), "VIX family, upper bound")
 
 
+@lru_cache(maxsize=1024)
 def vix_expiry(year: int, month: int) -> pd.Timestamp:
     """Give the monthly VIX expiry: the Wednesday 30 days before the next month's third Friday.
 

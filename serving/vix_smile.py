@@ -181,9 +181,11 @@ def vix_strike_for_delta(
     strike = future_ * np.ones_like(root * np.asarray(vvix, dtype=float))
     for _ in range(30):
         vol = vix_vol(strike, future_, days, vvix, band=band, parameters=parameters)
-        strike = np.sqrt(
-            strike * future_ * np.exp(-d1 * vol * root + 0.5 * vol * vol * root * root)
-        )
+        solved = future_ * np.exp(-d1 * vol * root + 0.5 * vol * vol * root * root)
+        settled = np.abs(solved / strike - 1).max() < 1e-6
+        strike = np.sqrt(strike * solved)
+        if settled:
+            break
     step = np.where(strike < 15, 0.5, 1.0)
     candidates = (np.floor(strike / step) * step, np.ceil(strike / step) * step)
     misses = []

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("features", "serving", "training")
 HEAVY = {
     "pandas",
     "numpy",
@@ -60,15 +61,28 @@ def test_no_room_imports_the_front_door():
                 assert "stormpetrel" not in {name.split(".")[0] for name in names}, path
 
 
-def test_front_door_imports_rooms_only_inside_verbs():
-    tree = ast.parse((ROOT / "stormpetrel.py").read_text(encoding="utf-8"))
-    top = [n for n in tree.body if isinstance(n, ast.ImportFrom)]
-    rooms = {
-        n.module
-        for n in top
-        if (n.module or "").split(".")[0] in {"features", "models", "serving", "training"}
-    }
-    assert rooms == {"features.errors"}
+def test_verbs_import_rooms_only_when_called():
+    for path in (ROOT / "stormpetrel.py", *(ROOT / room / "verbs.py" for room in ROOMS)):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        top = {n.module for n in tree.body if isinstance(n, ast.ImportFrom)}
+        top |= {a.name for n in tree.body if isinstance(n, ast.Import) for a in n.names}
+        rooms = {name for name in top if name and name.split(".")[0] in ROOMS}
+        light = {"features.cli", "features.errors", *(f"{room}.verbs" for room in ROOMS)}
+        assert rooms <= light, path
+
+
+def test_scoring_path_loads_no_laboratory():
+    code = (
+        "import sys\n"
+        "sys.modules['sklearn'] = None  # as the console does before LightGBM\n"
+        "import serving.score, serving.ticket, models.bundle, features.pipeline\n"
+        "loaded = {name for name, module in sys.modules.items() if module is not None}\n"
+        "print(sorted({'mlflow', 'shap', 'optuna', 'matplotlib', 'sklearn'} & loaded))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 @pytest.mark.parametrize(

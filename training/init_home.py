@@ -9,16 +9,14 @@ __all__ = ["init_home"]
 
 CONFIG = """\
 # Stormpetrel's configuration. Every line is optional; unknown keys are refused.
-# What can be set, with its default, its unit and its source: docs/configuration.md
+# What can be set, with defaults and sources: docs/training.md for [training] and [models],
+# docs/policy.md for [serving], docs/fetch.md for [fetch].
 
 # [training]
 # first_test = "2008-01-01"
 
-# [models]
-
-# [serving]
-
-# [fetch]
+# [moments]
+# evening = {clock = "18:00"}
 """
 
 

@@ -97,6 +97,6 @@ def make_plan(
     return Plan(by_moment, main, final, refits, asked)
 
 
-def _in_moment(folds: Sequence[Fold], sessions: pd.Index[Any]) -> list[Fold]:
+def _in_moment(folds: Sequence[Fold], sessions: pd.DatetimeIndex) -> list[Fold]:
     mine = [replace(fold, test=fold.test.intersection(sessions)) for fold in folds]
     return [fold for fold in mine if len(fold.test)]

@@ -167,7 +167,11 @@ def _mlflow(home: Home) -> Any:
     # migrations and pip probing speak to the person at every first use
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.utils.environment", "mlflow.pyfunc"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    given = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(tracking_uri(home))
+    if given is None:
+        # MLflow exports what it is told; a second home in this process must not inherit it
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
     return mlflow
 
 

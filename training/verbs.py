@@ -9,10 +9,13 @@ import typer
 from features.cli import (
     DATA,
     LABORATORY,
+    FromOption,
     HomeOption,
     JsonOption,
+    ToOption,
     last_closed,
     open_home,
+    open_store,
     parse_date,
     print_json,
     progress_bar,
@@ -21,6 +24,10 @@ from features.cli import (
 )
 
 app = typer.Typer()
+track_app = typer.Typer(no_args_is_help=True, help="MLflow.")
+app.add_typer(track_app, name="track", rich_help_panel=LABORATORY)
+backtest_app = typer.Typer(no_args_is_help=True, help="Is the simulator honest?")
+app.add_typer(backtest_app, name="backtest", rich_help_panel=LABORATORY)
 
 
 @app.command(rich_help_panel=DATA)
@@ -41,6 +48,10 @@ def retrain(
     groups: Annotated[
         bool, typer.Option(help="Refit without each feature group and say what it was worth.")
     ] = True,
+    all_heads: Annotated[
+        bool, typer.Option("--all-heads", help="The group table for every head.")
+    ] = False,
+    trials: Annotated[int, typer.Option("--tune", help="Tune first, with this many trials.")] = 0,
     processes: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -50,8 +61,21 @@ def retrain(
 
     session = parse_date(until, "--until") if until else last_closed()
     with progress_bar("retraining") as progress:
+        chosen = None
+        if trials:
+            from models.settings import ModelSettings
+            from training.tune import tune as search
+
+            found = search(open_home(home), until=session, trials=trials, progress=progress)
+            chosen = ModelSettings.from_json(found.settings)
         report = train(
-            open_home(home), until=session, groups=groups, processes=processes, progress=progress
+            open_home(home),
+            until=session,
+            groups=groups,
+            all_heads=all_heads,
+            processes=processes,
+            model_settings=chosen,
+            progress=progress,
         ).to_json()
     if as_json:
         print_json(report)
@@ -59,6 +83,88 @@ def retrain(
     from training.screen import retrain_screen
 
     show(retrain_screen(report))
+
+
+@app.command(rich_help_panel=LABORATORY)
+def tune(
+    until: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="Last session known.")],
+    trials: Annotated[int, typer.Option(min=1, help="Finished trials wanted.")] = 30,
+    workers: Annotated[
+        int, typer.Option(min=1, help="1 is reproducible; more share the study and are not.")
+    ] = 1,
+    storage: Annotated[
+        str | None, typer.Option(help="Database URL for several machines; default a local journal.")
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search model settings before the first scored year; the default stays unless beaten."""
+    from training.tune import tune as search
+
+    session = parse_date(until, "--until")
+    with progress_bar("tuning") as progress:
+        report = search(
+            open_home(home),
+            until=session,
+            trials=trials,
+            workers=workers,
+            storage=storage,
+            progress=progress,
+        )
+    if as_json:
+        print_json(report.to_json())
+    else:
+        verdict = "found better settings" if report.accepted else "the default stays"
+        say(f"{verdict}: {report.settings}")
+
+
+@app.command(rich_help_panel=LABORATORY)
+def evaluate(
+    run: Annotated[str, typer.Argument(help="A version, a run id, or champion.")] = "champion",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge a kept run again: strata, reliability, lead time, multiple testing."""
+    from training.evaluate_run import evaluate_run
+
+    with progress_bar("evaluating") as progress:
+        document = evaluate_run(open_home(home), run, progress=progress)
+    if as_json:
+        print_json(document)
+        return
+    from features.screen import records_table
+
+    for name, rows in document.items():
+        if isinstance(rows, list) and rows and isinstance(rows[0], dict):
+            show(records_table(name, rows))
+
+
+@app.command(rich_help_panel=LABORATORY)
+def ui(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
+    home: HomeOption = None,
+) -> None:
+    """Start the MLflow UI on 127.0.0.1 and print its address; Ctrl-C ends it."""
+    from training.ui import start_ui
+
+    server = start_ui(open_home(home), port=port)
+    say(f"MLflow at {server.address} (Ctrl-C ends it)")
+    raise typer.Exit(server.wait())
+
+
+@track_app.command("push")
+def track_push(home: HomeOption = None) -> None:
+    """Send runs to MLflow that could not be tracked when they were made."""
+    from training.settings import load_settings
+    from training.track import pending, push
+
+    chosen = open_home(home)
+    waiting = pending(chosen)
+    for version in waiting:
+        say(f"{version}: run {push(chosen, version, load_settings(chosen))}")
+    if not waiting:
+        say("nothing waits to be tracked")
+        raise typer.Exit(4)
 
 
 @app.command(rich_help_panel=LABORATORY)
@@ -105,6 +211,32 @@ def rollback(
 
     champion = back(open_home(home), reason=reason)
     print_json(asdict(champion)) if as_json else say(f"champion is {champion.model_version}")
+
+
+@backtest_app.command("replicate")
+def backtest_replicate(
+    index: Annotated[str, typer.Argument(help="cndr, put, bfly, bxm or vxth.")],
+    first: FromOption = None,
+    last: ToOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Rebuild a published Cboe index by its rules from the project's own marks, and compare."""
+    from training.backtest.replicate import replicate
+
+    document = replicate(
+        open_store(home),
+        index,
+        start=parse_date(first, "--from") if first else None,
+        end=parse_date(last, "--to") if last else None,
+    )
+    if as_json:
+        print_json(document)
+        return
+    from features.screen import records_table
+
+    rows = [{"figure": name, "value": value} for name, value in document.items()]
+    show(records_table(f"{index} replicated", rows, ("figure", "value")))
 
 
 @app.command(rich_help_panel=LABORATORY)

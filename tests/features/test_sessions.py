@@ -146,7 +146,9 @@ def test_last_closed(now: str, session: str) -> None:
 
 
 def test_no_session_is_refused_with_its_neighbours() -> None:
-    with pytest.raises(UsageError, match=r"2024-07-04 is no exchange session.*2024-07-03 and 2024-07-05"):
+    with pytest.raises(
+        UsageError, match=r"2024-07-04 is no exchange session.*2024-07-03 and 2024-07-05"
+    ):
         calendar().require_session("2024-07-04")
     assert calendar().require_session("2024-07-05") == pd.Timestamp("2024-07-05")
 
@@ -181,7 +183,10 @@ def test_moments_of_the_configuration(tmp_path: Path) -> None:
         ('evening = {hour = "18:30"}', "must be a table with keys"),
         ('midday = {clock = "12:00"}', "needs both `clock` and `day`"),
         ('evening = {clock = "6pm"}', "must be HH:MM"),
-        ('midday = {clock = "12:00", day = "tomorrow"}', "must be one of session, before_next, next"),
+        (
+            'midday = {clock = "12:00", day = "tomorrow"}',
+            "must be one of session, before_next, next",
+        ),
     ],
 )
 def test_wrong_moments_are_refused(tmp_path: Path, line: str, message: str) -> None:

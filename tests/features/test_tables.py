@@ -39,7 +39,9 @@ def test_breadth_precedence_names_columns_and_universes() -> None:
 
 
 def test_an_unknown_table_is_refused() -> None:
-    with pytest.raises(UsageError, match="no table is called 'candles'. Expected one of vol_indices"):
+    with pytest.raises(
+        UsageError, match=r"no table is called 'candles'\. Expected one of vol_indices"
+    ):
         table("candles")
 
 

@@ -135,7 +135,7 @@ cost = 20
 
 def test_open_positions_are_graded_and_the_hedge_is_harvested(home: Home) -> None:
     spot = run_scores(home, DAYS[1:2]).documents[0]["spx_close"]
-    short = int(spot // 5) * 5 - 5
+    short = int(spot // 5) * 5
     book = BOOK.format(a=short - 10, b=short, c=short + 200, d=short + 210)
     write(home, "book.toml", book)
     document = ticket(home, "2023-01-18")
@@ -169,7 +169,9 @@ def test_a_wrong_book_is_refused(home: Home, text: str, words: str) -> None:
 
 
 def test_a_book_as_csv(home: Home) -> None:
-    write(home, "book.csv", "kind,equity_cents,layer,expiry,strike,quantity,cost\naccount,30000000,,,,,\nhedge,,M,2023-05-17,22,2,150\n")  # fmt: skip
+    header = "kind,equity_cents,layer,expiry,strike,quantity,cost"
+    rows = ("account,30000000,,,,,", "hedge,,M,2023-05-17,22,2,150")
+    write(home, "book.csv", "\n".join([header, *rows]))
     account = ticket(home, "2023-01-18")["account"]
     assert (account["equity_cents"], account["hedge_contracts"]) == (30_000_000, 2)
 

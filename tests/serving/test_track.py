@@ -9,6 +9,7 @@ from features.pipeline import spine
 from features.sessions import calendar
 from models.heads import labels
 from models.scores import log_loss
+from serving.champion import load_champion
 from serving.evidence import open_store
 from serving.ledger import Ledger
 from serving.monitor import health, health_path, write_health
@@ -73,7 +74,8 @@ def test_health_says_whom_to_trust(home: Home) -> None:
     run_scores(home, calendar().sessions("2022-12-31", "2023-02-03"))
     later = health(home, now=pd.Timestamp("2023-02-04 02:00", tz="UTC"))
     assert later["drift"] is not None and later["drift"]["live_sessions"] == 23
-    assert later["drift"]["features"]["tested"] == later["drift"]["features"]["tested"]
+    names = load_champion(home).manifest["feature_names"]["evening"]
+    assert later["drift"]["features"]["tested"] == len(names)
     assert later["model"]["age_days"] == 35
     stale = health(home, now=pd.Timestamp("2023-05-20 02:00", tz="UTC"))
     assert stale["trust"] == "no"

@@ -70,9 +70,7 @@ class FakeForecaster:
     columns: tuple[str, ...]
     light: bool
 
-    def predict(
-        self, dataset: Any, sessions: pd.DatetimeIndex, *, light: bool
-    ) -> pd.DataFrame:
+    def predict(self, dataset: Any, sessions: pd.DatetimeIndex, *, light: bool) -> pd.DataFrame:
         parts = []
         for key in self.keys:
             rate = self.rates[key.id]

@@ -7,9 +7,9 @@ import pytest
 
 from features.errors import DataError, RefusedError, UsageError
 from features.home import Home
+from serving.champion import champion_path
 from training import records
 from training.atomic import write_json
-from serving.champion import champion_path
 from training.promote import audit, promote, read_champion, rollback, set_champion
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from features.errors import StormpetrelError, UsageError
-from features.home import Home
+from features.home import PROJECT_ROOT, Home
 from training.artifact_hook import artifact_folder, repository
 from training.atomic import write_json
 from training.records import load_report, run_folder
@@ -94,8 +96,20 @@ def test_runs_load_after_the_home_has_moved(
 
     moved = Home(tmp_path / "second")
     first.root.rename(moved.root)
-    mlflow.set_tracking_uri(tracking_uri(moved))
-    assert mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/run/note.txt") == "said"
+    # in a process of its own, as after a real move: MLflow remembers where a run's files were
+    code = (
+        "import sys, mlflow; from training.artifact_hook import install; install();"
+        "mlflow.set_tracking_uri(sys.argv[1]);"
+        "print(mlflow.artifacts.load_text(f'runs:/{sys.argv[2]}/run/note.txt'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tracking_uri(moved), run.info.run_id],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PROJECT_ROOT,
+    )
+    assert done.stdout.strip() == "said"
 
 
 def test_a_tracking_failure_keeps_the_run_and_says_how_to_send_it_later(

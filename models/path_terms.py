@@ -1,0 +1,109 @@
+"""Terms of the path simulator: inputs of its three equations, and small computations on pools."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.heads import expected_move
+from models.state import HISTORY, State, window_mean
+
+__all__ = [
+    "ahead",
+    "mean_inputs",
+    "ret_inputs",
+    "scale_weights",
+    "share_below",
+    "touch_odds",
+    "vix_scale_inputs",
+    "weighted",
+]
+
+TINY = 1e-12
+
+
+def ahead(x: np.ndarray) -> np.ndarray:
+    """Value of the next row, NaN in the last."""
+    return np.append(x[1:], np.nan)
+
+
+def weighted(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted sum of columns, in column order."""
+    # Not a BLAS product: its rounding changes with the number of rows.
+    total = x[:, 0] * weights[0]
+    for j in range(1, x.shape[1]):
+        total = total + x[:, j] * weights[j]
+    return np.asarray(total)
+
+
+def ret_inputs(s: State) -> np.ndarray:
+    """Stack the inputs of the return scale: VIX move, mean absolute returns, last fall."""
+    size = np.abs(s.ret)
+    return np.column_stack(
+        [
+            np.full(len(s), 1e-2),
+            expected_move(np.exp(s.log_vix)),
+            window_mean(size, 5),
+            window_mean(size, 21),
+            np.maximum(-s.ret, 0.0),
+        ]
+    )
+
+
+def mean_inputs(s: State) -> np.ndarray:
+    """Stack the inputs of the mean change of log VIX: level, its means, last return."""
+    v = s.log_vix
+    return np.column_stack(
+        [
+            np.ones(len(s)),
+            v,
+            window_mean(v, 5),
+            window_mean(v, 21),
+            window_mean(v, HISTORY),
+            s.ret,
+        ]
+    )
+
+
+def vix_scale_inputs(s: State) -> np.ndarray:
+    """Stack the inputs of the scale of log VIX changes: mean absolute changes."""
+    size = np.abs(s.d_log_vix)
+    return np.column_stack(
+        [np.full(len(s), 1e-2), window_mean(size, 5), window_mean(size, 21), size]
+    )
+
+
+def scale_weights(x: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Non-negative weights of a mean absolute size, by least squares on relative errors."""
+    from scipy.optimize import nnls
+
+    level = x.mean(axis=1) + TINY
+    weights = np.full(x.shape[1], 1.0 / x.shape[1])
+    for _ in range(3):
+        weights = nnls(x / level[:, None], size / level)[0]
+        # An intercept of zero and all inputs zero would give a scale of zero.
+        weights[0] = max(weights[0], 1e-3)
+        level = weighted(x, weights)
+    return np.asarray(weights)
+
+
+def share_below(ordered: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Share of an ordered pool below each value, never 0 or 1."""
+    count = np.searchsorted(ordered, x, side="left")
+    return np.asarray((count + 0.5) / (ordered.size + 1.0))
+
+
+def touch_odds(
+    log_close: np.ndarray, scale: np.ndarray, barriers: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Odds of touching each log barrier, and of closing beyond it."""
+    start = np.vstack([np.zeros(log_close.shape[1]), log_close[:-1]])
+    variance = (scale * np.sqrt(np.pi / 2.0)) ** 2
+    touch, beyond = np.empty(barriers.size), np.empty(barriers.size)
+    for i, barrier in enumerate(barriers):
+        side = 1.0 if barrier >= 0 else -1.0
+        left, right = side * (barrier - start), side * (barrier - log_close)
+        inside = (left > 0) & (right > 0)
+        hit = np.where(inside, np.exp(-2.0 * left * right / variance), 1.0)
+        touch[i] = 1.0 - np.prod(1.0 - hit, axis=0).mean()
+        beyond[i] = np.mean(right[-1] <= 0)
+    return touch, beyond

@@ -1,0 +1,554 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from features.errors import DataError, UsageError
+from features.sessions import calendar
+from features.sources.tidy import LAYOUTS, FileReport, ImportReport, describe, import_folder
+from features.sources.tidy_crypto import base_of
+from features.store import MarketStore
+from features.tables import TABLES
+
+ROOT = Path(__file__).resolve().parents[2]
+NOW = pd.Timestamp("2025-01-06 12:00", tz="UTC")
+LATER = NOW + pd.Timedelta(days=1)
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> MarketStore:
+    return MarketStore(tmp_path / "market")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "data"
+    made.mkdir()
+    return made
+
+
+def spx(count: int = 250) -> pd.DataFrame:
+    days = calendar().sessions("2024-01-02", None)[:count]
+    level = [4700.0 + place for place in range(count)]
+    return pd.DataFrame(
+        {
+            "date": days.strftime("%Y-%m-%d"),
+            "open": level,
+            "high": [value + 10.5 for value in level],
+            "low": [value - 10.25 for value in level],
+            "close": [value + 3.1 for value in level],
+            "volume": 3_000_000_000.0,
+        }
+    )
+
+
+def vol_closes(*rows: dict[str, object]) -> pd.DataFrame:
+    names = ["date", "vix", "vix9d", "vix3m", "vix6m", "vvix", "skew"]
+    return pd.DataFrame(list(rows)).reindex(columns=names)
+
+
+def put(folder: Path, stem: str, rows: pd.DataFrame) -> Path:
+    path = folder / f"{stem}.csv"
+    rows.to_csv(path, index=False)
+    return path
+
+
+def taken(store: MarketStore, folder: Path, now: pd.Timestamp = NOW) -> ImportReport:
+    return import_folder(store, folder, now=now)
+
+
+def of(report: ImportReport, name: str) -> FileReport:
+    return next(one for one in report.files if one.file == name)
+
+
+def state(store: MarketStore) -> dict[str, bytes]:
+    return {
+        path.relative_to(store.root).as_posix(): path.read_bytes()
+        for path in store.root.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def test_a_good_file_is_imported_once_and_then_changes_nothing(
+    store: MarketStore, folder: Path
+) -> None:
+    put(folder, "spx_ohlcv", spx())
+    report = taken(store, folder)
+    assert of(report, "spx_ohlcv.csv").tables == {"spx_bars": 250}
+    assert report.changed
+    before, status = state(store), store.status(calendar())
+    again = taken(store, folder, LATER)
+    assert again.tables["spx_bars"].same == 250
+    assert not again.changed
+    assert state(store) == before
+    assert store.status(calendar()) == status
+
+
+def test_a_corrected_file_makes_new_versions_from_its_import_on(
+    store: MarketStore, folder: Path
+) -> None:
+    rows = spx()
+    put(folder, "spx_ohlcv", rows)
+    taken(store, folder)
+    old = store.read("spx_bars", as_of=NOW)
+    rows.loc[7, "close"] += 1.0
+    put(folder, "spx_ohlcv", rows)
+    assert taken(store, folder, LATER).tables["spx_bars"].revised == 1
+    pd.testing.assert_frame_equal(store.read("spx_bars", as_of=NOW), old)
+    assert store.read("spx_bars", as_of=LATER)["close"][7] == old["close"][7] + 1.0
+    assert taken(store, folder, LATER + pd.Timedelta(days=1)).changed is False
+
+
+@pytest.mark.parametrize("column", ["date", "open", "close", "volume"])
+def test_a_missing_column_refuses_the_file(store: MarketStore, folder: Path, column: str) -> None:
+    put(folder, "spx_ohlcv", spx().drop(columns=column))
+    report = taken(store, folder)
+    assert of(report, "spx_ohlcv.csv").outcome == "refused"
+    assert f"lacks the column {column}; expected date, open" in (report.refused[0].reason or "")
+    assert not store.root.exists(), "a refused file leaves nothing, not even a folder"
+
+
+def test_a_refused_file_does_not_stop_the_others(store: MarketStore, folder: Path) -> None:
+    put(folder, "spx_ohlcv", spx().rename(columns={"close": "last"}))
+    put(folder, "cboe_vol_indices_close", vol_closes({"date": "2024-07-01", "vix": 12.22}))
+    report = taken(store, folder)
+    assert [one.file for one in report.refused] == ["spx_ohlcv.csv"]
+    assert store.tables() == ["vol_indices"]
+
+
+def test_a_few_bad_lines_go_to_quarantine_with_file_line_and_reason(
+    store: MarketStore, folder: Path
+) -> None:
+    rows = spx().astype({"close": "object"})
+    rows.loc[9, "close"] = "n.a."
+    rows.loc[40, "low"] = 9999.0
+    put(folder, "spx_ohlcv", rows)
+    report = taken(store, folder)
+    found = of(report, "spx_ohlcv.csv")
+    assert found.outcome == "imported"
+    assert found.quarantined == [
+        {"line": 11, "reason": "`close` is no number: 'n.a.'"},
+        {"line": 42, "reason": "`low` is above `high`"},
+    ]
+    assert found.tables == {"spx_bars": 248}
+    bad = store.read("quarantine")
+    assert bad["file"].to_list() == ["spx_ohlcv.csv"] * 2
+    assert bad["line"].to_list() == [11.0, 42.0]
+    assert '"close": "n.a."' in bad["record"][0]
+    before = state(store)
+    assert taken(store, folder, LATER).changed is False
+    assert state(store) == before
+
+
+def test_exactly_one_percent_is_still_taken_and_more_is_refused(
+    store: MarketStore, folder: Path
+) -> None:
+    rows = spx(200)
+    rows.loc[[3, 4], "low"] = 9999.0
+    put(folder, "spx_ohlcv", rows)
+    assert not taken(store, folder).refused
+    rows.loc[5, "low"] = 9999.0
+    put(folder, "spx_ohlcv", rows)
+    report = taken(store, folder, LATER)
+    assert report.refused[0].reason == (
+        "3 of 200 lines are bad, more than 1%; the first is line 5: `low` is above `high`"
+    )
+    assert len(store.read("quarantine")) == 2, "the refused import leaves no quarantine rows"
+
+
+def test_unknown_names_and_folders_are_listed_as_skipped(store: MarketStore, folder: Path) -> None:
+    put(folder, "spx_ohlcv", spx(5))
+    put(folder, "my_own_table", spx(5))
+    put(folder, "vix_futures_continuous", spx(5))
+    (folder / "notes.md").write_text("hello")
+    (folder / "truth").mkdir()
+    report = taken(store, folder)
+    assert {one.file: one.reason for one in report.files if one.outcome == "skipped"} == {
+        "my_own_table.csv": "has a name that the importer does not know",
+        "notes.md": "has a name that the importer does not know",
+        "truth": "is a folder",
+        "vix_futures_continuous.csv": "computed from vix_futures_contracts, which is stored",
+    }
+    assert not report.refused
+
+
+def test_nothing_to_import_is_said(store: MarketStore, folder: Path) -> None:
+    with pytest.raises(UsageError, match="is no folder"):
+        taken(store, folder / "absent")
+    with pytest.raises(DataError, match="no file with a known name has rows"):
+        taken(store, folder)
+    put(folder, "spx_ohlcv", spx(0))
+    with pytest.raises(DataError, match="no file with a known name has rows"):
+        taken(store, folder)
+    assert not store.root.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "lacks the column date, open"),
+        (b"<!DOCTYPE html><html><body>Not found</body></html>\n", "lacks the column date, open"),
+        (b"\xff\xfe\x00\x01broken", "cannot be read"),
+        (b"PAR1 and then nothing", "lacks the column"),
+    ],
+)
+def test_files_that_are_something_else_are_refused(
+    store: MarketStore, folder: Path, content: bytes, reason: str
+) -> None:
+    (folder / "spx_ohlcv.csv").write_bytes(content)
+    assert reason in (taken(store, folder).refused[0].reason or "")
+
+
+def test_a_file_that_is_no_parquet_is_refused(store: MarketStore, folder: Path) -> None:
+    (folder / "spx_ohlcv.parquet").write_bytes(b"<html>200 OK</html>")
+    assert "is no Parquet file" in (taken(store, folder).refused[0].reason or "")
+
+
+def test_a_body_cut_off_in_the_middle_of_a_line(store: MarketStore, folder: Path) -> None:
+    path = put(folder, "spx_ohlcv", spx(250))
+    text = path.read_text()
+    path.write_text(text[: text.rindex(",", 0, -1) - 4])
+    found = of(taken(store, folder), "spx_ohlcv.csv")
+    assert found.quarantined == [{"line": 251, "reason": "has 5 cells where the header has 6"}]
+    assert found.tables == {"spx_bars": 249}
+
+
+def test_csv_and_parquet_of_the_same_rows_store_the_same(tmp_path: Path) -> None:
+    rows = spx()
+    stores = []
+    for kind in ("csv", "parquet"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        if kind == "csv":
+            put(folder, "spx_ohlcv", rows)
+        else:
+            dated = rows.assign(date=pd.to_datetime(rows["date"]))
+            dated.to_parquet(folder / "spx_ohlcv.parquet")
+        store = MarketStore(tmp_path / f"{kind}-store")
+        taken(store, folder)
+        stores.append(store)
+    assert stores[0].data_hash() == stores[1].data_hash()
+
+
+def test_the_damaged_path_reads_good_lines_like_the_fast_one(tmp_path: Path) -> None:
+    rows = spx()
+    rows["close"] += 0.1 + 0.2  # needs every digit
+    hashes = []
+    for damaged in (False, True):
+        folder = tmp_path / str(damaged)
+        folder.mkdir()
+        path = put(folder, "spx_ohlcv", rows)
+        if damaged:
+            path.write_text(path.read_text() + "2025-01-03,not,a,number,at,all\n")
+        store = MarketStore(tmp_path / f"{damaged}-store")
+        report = taken(store, folder)
+        assert len(report.files[0].quarantined) == int(damaged)
+        hashes.append(store.data_hash())
+    assert hashes[0] == hashes[1]
+
+
+def test_a_duplicated_day(store: MarketStore, folder: Path) -> None:
+    rows = spx()
+    same = rows.iloc[[3]]
+    other = rows.iloc[[8]].assign(close=lambda one: one["close"] + 1.0)
+    put(folder, "spx_ohlcv", pd.concat([rows, same, other]))
+    found = of(taken(store, folder), "spx_ohlcv.csv")
+    assert found.left_out == {"repeats another line": 1}
+    reason = "its date stands twice with different values"
+    assert found.quarantined == [{"line": 10, "reason": reason}, {"line": 253, "reason": reason}]
+    assert found.tables == {"spx_bars": 249}
+
+
+def test_days_without_a_session_and_the_future(store: MarketStore, folder: Path) -> None:
+    rows = spx(250)
+    rows.loc[250] = ["2024-07-04", 1.0, 2.0, 1.0, 1.5, 1.0]
+    rows.loc[251] = ["2031-01-02", 1.0, 2.0, 1.0, 1.5, 1.0]
+    put(folder, "spx_ohlcv", rows)
+    found = of(taken(store, folder), "spx_ohlcv.csv")
+    assert found.quarantined == [
+        {"line": 252, "reason": "its date is no exchange session"},
+        {"line": 253, "reason": "its time lies in the future"},
+    ]
+
+
+def test_a_session_that_is_not_over_yet_is_left_out(store: MarketStore, folder: Path) -> None:
+    put(folder, "spx_ohlcv", spx(10))
+    noon = pd.Timestamp(f"{spx(10)['date'].iloc[-1]} 17:00", tz="UTC")
+    found = of(taken(store, folder, noon), "spx_ohlcv.csv")
+    assert found.left_out == {"not over yet": 1}
+    assert found.tables == {"spx_bars": 9}
+    assert taken(store, folder, noon + pd.Timedelta(hours=5)).tables["spx_bars"].new == 1
+
+
+def test_rows_may_bring_their_own_availability(store: MarketStore, folder: Path) -> None:
+    rows = spx(3).assign(available_at=["2024-01-03T09:00:00Z", None, "2024-01-02T09:00:00Z"])
+    put(folder, "spx_ohlcv", pd.concat([rows.iloc[:2], spx().iloc[2:]]))
+    taken(store, folder)
+    available = store.read("spx_bars")["available_at"]
+    assert available[0] == pd.Timestamp("2024-01-03 09:00", tz="UTC")
+    assert available[1] == pd.Timestamp("2024-01-03 21:20", tz="UTC")
+    put(folder, "spx_ohlcv", pd.concat([spx().iloc[:2], rows.iloc[2:], spx().iloc[3:]]))
+    found = of(taken(store, folder, LATER), "spx_ohlcv.csv")
+    assert found.quarantined[0]["reason"] == "`available_at` lies before the end of the row's span"
+
+
+def test_index_rows_on_holidays_and_early_vvix_are_left_out_and_no_bad_rows(
+    store: MarketStore, folder: Path
+) -> None:
+    put(
+        folder,
+        "cboe_vol_indices_close",
+        vol_closes(
+            {"date": "2006-03-15", "vix": 11.3, "vvix": 15.7},
+            {"date": "2007-01-03", "vix": 12.0, "vvix": 80.0},
+            {"date": "2024-07-04", "vix": 12.3},
+            {"date": "2024-07-05", "vix": 12.5, "skew": 140.0},
+        ),
+    )
+    found = of(taken(store, folder), "cboe_vol_indices_close.csv")
+    assert found.left_out == {"on an exchange holiday": 1, "VVIX before 2007": 1}
+    assert found.quarantined == []
+    rows = store.read("vol_indices")
+    assert list(zip(rows["date"].dt.strftime("%Y-%m-%d"), rows["symbol"], strict=True)) == [
+        ("2006-03-15", "vix"),
+        ("2007-01-03", "vix"),
+        ("2007-01-03", "vvix"),
+        ("2024-07-05", "skew"),
+        ("2024-07-05", "vix"),
+    ]
+
+
+def test_three_files_speak_about_an_index_by_rank_and_field(
+    store: MarketStore, folder: Path
+) -> None:
+    put(folder, "cboe_vol_indices_close", vol_closes({"date": "2024-07-01", "vix": 12.22}))
+    ohlc = {"date": "2024-07-01", "symbol": "vix", "open": 12.8, "high": 13.2, "low": 12.1}
+    put(folder, "cboe_vol_indices_ohlc", pd.DataFrame([ohlc | {"close": 12.22}]))
+    yahoo = {"date": ["2024-07-01", "2024-07-02"], "vix": [20.37, 12.03], "irx": 5.2}
+    put(
+        folder,
+        "yahoo_vol_indices_close",
+        pd.DataFrame(yahoo).reindex(columns=["date", "vix", "vix9d", "vix3m", "vvix", "irx"]),
+    )
+    report = taken(store, folder)
+    assert report.disagreements == {"vol_indices": 1}
+    rows = store.read("vol_indices", columns=["open", "close", "source"])
+    assert rows["open"].to_list()[0] == 12.8
+    assert rows["close"].to_list() == [12.22, 12.03]
+    assert rows["source"].to_list() == ["cboe", "yahoo"]
+    assert store.read("rates")["series"].to_list() == ["irx", "irx"]
+    assert taken(store, folder, LATER).changed is False
+
+
+def test_futures_flags_and_quotes(store: MarketStore, folder: Path) -> None:
+    row = {
+        "date": "2024-07-16", "expiry": "2024-07-17", "is_monthly": True, "open": 13.0,
+        "high": 13.5, "low": 12.9, "close": 13.1, "settle": 13.05, "volume": 10.0,
+        "open_interest": 100.0, "source": "dsp",
+    }  # fmt: skip
+    quiet = row | {"expiry": "2025-03-18", "open": None, "close": None, "volume": 0.0}
+    # with nothing traded the file gives the best quotes, bid above as "high"
+    quiet |= {"high": 13.0, "low": 22.75}
+    final = row | {"date": "2024-07-17"}
+    put(folder, "vix_futures_contracts", pd.DataFrame([row, quiet, final]))
+    taken(store, folder)
+    rows = store.read("vix_futures")
+    assert rows["is_final_settlement"].to_list() == [False, False, True]
+    assert rows["high"].isna().to_list() == [False, True, False]
+    assert rows["low"].isna().to_list() == [False, True, False]
+
+
+def test_breadth_volume_is_in_shares_throughout(store: MarketStore, folder: Path) -> None:
+    rows = pd.DataFrame(
+        {
+            "date": ["2002-06-19", "2002-06-21"], "advances": [1000, 1100], "declines": [900, 800],
+            "unchanged": [100, None], "new_highs": None, "new_lows": None,
+            "up_volume": [313_298.0, 552_697_500.0], "down_volume": [935_215.0, 1_460_530_000.0],
+            "source": "flyingsword/tst2",
+        }
+    )  # fmt: skip
+    put(folder, "nyse_breadth", rows)
+    taken(store, folder)
+    found = store.read("breadth", columns=["up_volume", "source"])
+    assert found["up_volume"].to_list() == [313_298_000.0, 552_697_500.0]
+    assert set(found["source"]) == {"flyingsword/tst2"}
+
+
+def test_young_counts_of_the_computed_breadth_say_nothing(store: MarketStore, folder: Path) -> None:
+    names = [field.name for field in LAYOUTS["sp500_breadth_computed"].fields]
+    young = dict.fromkeys(names, 0) | {"date": "2009-01-05", "advances": 183, "declines": 233}
+    grown = dict.fromkeys(names, 5) | {"date": "2010-01-05", "new_lows_52w_close": 0}
+    put(folder, "sp500_breadth_computed", pd.DataFrame([young, grown]))
+    taken(store, folder)
+    rows = store.read("breadth")
+    assert rows["new_lows"].isna().to_list() == [True, False]
+    assert rows["n_above_ma200"].isna().to_list() == [True, False]
+
+
+def test_okx_contracts_become_coins(store: MarketStore, folder: Path) -> None:
+    bar = {"open": 100.0, "high": 110.0, "low": 90.0, "close": 105.0, "volume": 250.0}
+    rows = pd.DataFrame(
+        [{"timestamp": "2024-07-01T20:00:00Z", "venue": venue} | bar for venue in ("okx", "bybit")]
+    )
+    put(folder, "crypto_eth_perp_ohlcv_1h", rows)
+    put(folder, "crypto_eth_spot_ohlcv_1h", rows)
+    taken(store, folder)
+    perp = store.read("perp_bars").set_index("venue")["volume_base"]
+    assert (perp["okx"], perp["bybit"]) == (25.0, 250.0)
+    assert set(store.read("spot_bars")["volume_base"]) == {250.0}
+
+
+def test_a_candle_off_the_hour_is_bad(store: MarketStore, folder: Path) -> None:
+    hours = pd.date_range("2024-07-01", periods=200, freq="h", tz="UTC").astype("str").to_list()
+    hours[5] = "2024-07-01 05:30:00+00:00"
+    rows = pd.DataFrame({"timestamp": hours, "venue": "okx", "volume": 1.0})
+    put(folder, "crypto_btc_spot_ohlcv_1h", rows.assign(open=5.0, high=6.0, low=4.0, close=5.0))
+    found = of(taken(store, folder), "crypto_btc_spot_ohlcv_1h.csv")
+    assert found.quarantined == [{"line": 7, "reason": "`ts` is not the start of an hour"}]
+
+
+def test_the_break_in_the_liquidation_feed_is_marked(store: MarketStore, folder: Path) -> None:
+    names = [field.name for field in LAYOUTS["crypto_coinglass_daily"].fields]
+    rows = pd.DataFrame(
+        {
+            "timestamp": ["2018-01-01", "2021-04-26", "2021-04-27"],
+            "symbol": "BTC",
+            "liq_long_usd": [None, 5e8, 1e8],
+        }
+    ).reindex(columns=names)
+    put(folder, "crypto_coinglass_daily", rows)
+    found = of(taken(store, folder), "crypto_coinglass_daily.csv")
+    assert found.left_out == {"days with spot prices alone": 1}
+    totals = store.read("liquidation_totals")
+    assert totals["feed_era"].to_list() == ["pre_2021_04_27", "throttled"]
+
+
+def test_events_know_their_hour_and_the_bls_speaks_first(store: MarketStore, folder: Path) -> None:
+    fed = pd.DataFrame(
+        {
+            "date": ["2020-03-15", "2024-07-31", "2024-07-11"],
+            "event": ["FOMC", "FOMC", "CPI"],
+            "kind": ["unscheduled", "scheduled", "tentative"],
+            "source": "somebody",
+        }
+    )
+    bls = pd.DataFrame(
+        {"date": ["2024-07-11"], "event": ["CPI"], "kind": ["scheduled"], "source": "bureau"}
+    )
+    put(folder, "event_calendar", fed)
+    put(folder, "event_calendar_bls", bls)
+    taken(store, folder)
+    rows = store.read("scheduled_events", columns=["kind", "release_time", "source"])
+    assert rows["kind"].to_list() == ["unscheduled", "scheduled", "scheduled"]
+    assert rows["source"].to_list() == ["calendar", "bls", "calendar"]
+    assert pd.isna(rows["release_time"][0])
+    assert rows["release_time"][1] == pd.Timestamp("2024-07-11 12:30", tz="UTC")
+    assert rows["release_time"][2] == pd.Timestamp("2024-07-31 18:00", tz="UTC")
+
+
+def test_a_rescheduled_release_is_not_known_early(store: MarketStore, folder: Path) -> None:
+    rows = pd.DataFrame(
+        {
+            "date": ["2025-10-15", "2025-10-24"],
+            "event": "CPI",
+            "kind": "scheduled",
+            "source": "bureau",
+            "published_at": [None, "2025-10-10T12:00:00Z"],
+        }
+    )
+    put(folder, "event_calendar_bls", rows)
+    now = pd.Timestamp("2025-10-10 18:00", tz="UTC")
+    taken(store, folder, now)
+    put(folder, "event_calendar_bls", rows.assign(kind=["cancelled", "scheduled"]))
+    taken(store, folder, now)
+
+    def dates(as_of: str) -> list[str]:
+        seen = store.read("scheduled_events", as_of=pd.Timestamp(as_of, tz="UTC"))
+        return seen.loc[seen["kind"] != "cancelled", "date"].dt.strftime("%Y-%m-%d").to_list()
+
+    assert dates("2025-10-10 11:59") == ["2025-10-15"]
+    assert dates("2025-10-10 18:00") == ["2025-10-24"]
+
+
+def test_liquidation_events_keep_equal_fills_apart(store: MarketStore, folder: Path) -> None:
+    row = {
+        "timestamp": "2024-07-01T20:50:00.123Z", "venue": "okx", "coin": "BTC", "side_raw": "sell",
+        "liquidated_side": "long", "price": 60_000.0, "size_raw": 12.0, "size_unit": "contracts",
+        "notional_usd": 7_200.0,
+    }  # fmt: skip
+    unknown = row | {"coin": "HYPE", "notional_usd": None}
+    throttled = row | {"venue": "binance", "size_unit": "coin", "size_raw": 0.5}
+    put(folder, "crypto_liquidation_events_okx_hl", pd.DataFrame([row, row, unknown, throttled]))
+    taken(store, folder)
+    rows = store.read("liquidation_events")
+    assert len(rows) == 4
+    assert rows["event_id"].is_unique
+    assert rows["qty_base"].fillna(-1.0).round(9).to_list() == [0.5, 0.12, 0.12, -1.0]
+    assert rows["completeness"].to_list() == ["1_per_s", "all", "all", "all"]
+    assert rows["price_kind"].to_list() == ["avg_fill", "bankruptcy", "bankruptcy", "bankruptcy"]
+    assert taken(store, folder, LATER).changed is False
+
+
+def test_base_coins() -> None:
+    symbols = pd.Series(["BTCUSDT", "XBTUSD", "ETH-USDT-SWAP", "ADAUSD_PERP.A", "HYPE", "btc"])
+    assert base_of(symbols).to_list() == ["BTC", "BTC", "ETH", "ADA", "HYPE", "BTC"]
+
+
+def test_describe_names_every_file_with_units_and_rules() -> None:
+    described = {entry["file"].split(".")[0]: entry for entry in describe()}
+    assert set(described) == set(LAYOUTS)
+    spx_file = described["spx_ohlcv"]
+    assert spx_file["tables"] == ["spx_bars"]
+    assert spx_file["available"] == {"spx_bars": "16:20 New York on the same day"}
+    units = {column["name"]: column["unit"] for column in spx_file["columns"]}
+    assert units["close"] == "index points"
+    assert units["available_at"] == "UTC"
+    for entry in described.values():
+        assert bool(entry["not_stored"]) != bool(entry["tables"])
+        assert set(entry["tables"]) <= set(TABLES)
+
+
+def test_the_guide_names_every_file() -> None:
+    guide = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    assert [stem for stem in LAYOUTS if f"`{stem}`" not in guide] == []
+
+
+def test_progress_ends_at_one(store: MarketStore, folder: Path) -> None:
+    put(folder, "spx_ohlcv", spx(5))
+    steps: list[float] = []
+    import_folder(store, folder, now=NOW, progress=lambda done, what: steps.append(done))
+    assert steps == sorted(steps)
+    assert steps[-1] == 1.0
+
+
+IMPORTER = """
+import sys
+from pathlib import Path
+import pandas as pd
+from features.sources.tidy import import_folder
+from features.store import MarketStore
+now = pd.Timestamp("2025-01-06 12:00", tz="UTC")
+report = import_folder(MarketStore(Path(sys.argv[1])), Path(sys.argv[2]), now=now)
+assert not report.refused
+"""
+
+
+def test_two_imports_at_once(store: MarketStore, tmp_path: Path) -> None:
+    folders = []
+    for name, rows in (("early", spx().iloc[:150]), ("late", spx().iloc[100:])):
+        (tmp_path / name).mkdir()
+        put(tmp_path / name, "spx_ohlcv", rows)
+        folders.append(tmp_path / name)
+    running = [
+        subprocess.Popen([sys.executable, "-c", IMPORTER, str(store.root), str(one)], cwd=ROOT)
+        for one in folders
+    ]
+    assert [one.wait(timeout=120) for one in running] == [0, 0]
+    assert len(store.read("spx_bars")) == 250
+    assert len(store.history("spx_bars")) == 250

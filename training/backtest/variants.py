@@ -1,0 +1,106 @@
+"""What is compared: the served policy, its alternatives, and the served policy less one part."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import serving.policy
+from features.errors import UsageError
+from serving.policy import Allowance
+from serving.policy_table import TABLE
+
+__all__ = ["ALTERNATIVES", "Variant", "conservative", "without_rules"]
+
+Source = Literal["model", "vix", "none"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run the replay.
+
+    Attributes
+    ----------
+    name : str
+        Key in the results.
+    forecast : {"model", "vix", "none"}
+        Walk-forward model, its VIX-only baseline, or no forecast overlay.
+    always_conservative : bool
+        Ignore the table: the conservative tier at full size every session.
+    preopen : bool
+        The forecast before the opening can restrict the same session's opening orders further.
+    books : tuple of str
+        Condor books traded.
+    hedge : bool
+        Whether the ALVH is held.
+    off : frozenset of str
+        Ids of policy rows that are switched off.
+    muted : frozenset of str
+        Rule features taken as null.
+    """
+
+    name: str
+    forecast: Source = "model"
+    always_conservative: bool = False
+    preopen: bool = False
+    books: tuple[str, ...] = ("condor_1dte", "condor_30_60")
+    hedge: bool = True
+    off: frozenset[str] = frozenset()
+    muted: frozenset[str] = frozenset()
+
+
+_SERVED = Variant("served")
+ALTERNATIVES = (
+    _SERVED,
+    replace(_SERVED, name="served_preopen", preopen=True),
+    replace(_SERVED, name="condors_only", hedge=False),
+    replace(_SERVED, name="condor_1dte_only", books=("condor_1dte",), hedge=False),
+    replace(_SERVED, name="condor_30_60_only", books=("condor_30_60",), hedge=False),
+    replace(_SERVED, name="rules_vix_model", forecast="vix"),
+    replace(_SERVED, name="rules_no_forecast", forecast="none"),
+    replace(_SERVED, name="always_conservative", forecast="none", always_conservative=True),
+)
+
+
+@contextlib.contextmanager
+def without_rules(ids: frozenset[str]) -> Iterator[None]:
+    """Run the served policy with some rows of its table switched off.
+
+    Raises
+    ------
+    UsageError
+        If an id is not in the table.
+    """
+    unknown = ids - {row.id for row in TABLE}
+    if unknown:
+        raise UsageError(
+            f"no policy row is called {', '.join(sorted(unknown))}. See docs/policy.md."
+        )
+    serving.policy.TABLE = tuple(row for row in TABLE if row.id not in ids)
+    try:
+        yield
+    finally:
+        serving.policy.TABLE = TABLE
+
+
+def conservative(book: str) -> Allowance:
+    """Give the allowance of the naive alternative: conservative, full size, no rule but itself."""
+    return Allowance(
+        book=book,
+        tier=1,
+        size=1.0,
+        m=1.0,
+        m_floor=0.0,
+        narrower=0,
+        kappa=0.0,
+        open_actions=("hold", "close"),
+        no_short_layer=False,
+        refresh=False,
+        rules=("ALWAYS_CONSERVATIVE",),
+        decided_by="ALWAYS_CONSERVATIVE",
+        reasons=("the naive alternative",),
+        warnings=(),
+        refused=False,
+    )

@@ -51,13 +51,13 @@ class SmileParameters:
     half_spread: float = 0.0070  # of the premium at the money, from `spread_change` on
     half_spread_early: float = 0.0327  # before it: wider markets, and indices sold at the bid
     spread_change: str = "2002-01-01"
-    spread_exponent: float = (
-        0.4  # the share grows as the premium shrinks below the at-the-money one
-    )
+    # the share grows as the premium shrinks below the at-the-money one
+    spread_exponent: float = 0.4
     provenance: str = (
-        "level, slope, curvature and half-spreads of the thirty-day smile: fitted to published CNDR, "
-        "BFLY, PUT and BXM levels of 1996-2007 (training/backtest/calibrate.py); its band: where "
-        "that fit is a tenth worse. One-day numbers: the method's dossier, never calibrated to quotes"
+        "level, slope, curvature and half-spreads of the thirty-day smile: fitted to published "
+        "CNDR, BFLY, PUT and BXM levels of 1996-2007 (training/backtest/calibrate.py); its band: "
+        "where that fit is a tenth worse. One-day numbers: the method's dossier, never calibrated "
+        "to quotes"
     )
 
 

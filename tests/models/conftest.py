@@ -50,6 +50,8 @@ def make_spine(*, n: int = SESSIONS, seed: int = 1) -> pd.DataFrame:
     opening = before * np.exp(ret / 3.0 + 0.2 * size * shock[:, 2])
     reach = np.exp(0.4 * size * np.abs(rng.standard_normal(n)))
     index = pd.bdate_range(START, periods=n, name="session", unit="us")
+    # Stored sessions have no regular step.
+    index.freq = None
     return pd.DataFrame(
         {
             "spx_open": opening,

@@ -35,7 +35,7 @@ def _slow(spine: pd.DataFrame, key: HeadKey, t: int) -> float:
     """Label at row t by the words of the table; NaN where a price is missing or not scored."""
     vix, close, opening = (spine[c].to_numpy() for c in ("vix_close", "spx_close", "spx_open"))
     h = key.horizon
-    if t + h >= len(spine) or math.isnan(vix[t]) and key.head != "expansion":
+    if t + h >= len(spine) or (math.isnan(vix[t]) and key.head != "expansion"):
         return math.nan
     move = vix[t] / math.sqrt(252.0) / 100.0
     if key.head in ("shift_up", "shift_down"):

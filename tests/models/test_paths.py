@@ -25,7 +25,9 @@ def _normal_pairs(n: int = 4001) -> np.ndarray:
     return pairs[np.argsort(pairs[:, 0], kind="stable")]
 
 
-def _walk(*, vix_mean: list[float] | None = None, ret: float = 0.01, vix: float = 0.05) -> PathPrior:
+def _walk(
+    *, vix_mean: list[float] | None = None, ret: float = 0.01, vix: float = 0.05
+) -> PathPrior:
     """A prior of constant scales, so that its odds are known in closed form.
 
     The first input of each scale is the constant 0.01; both scales multiply normal residuals.

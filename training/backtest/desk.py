@@ -196,7 +196,7 @@ class Desk:
         condor = quote.condor
         position = OpenCondor(
             id=f"{book}-{self._count}",
-            book=book,  # type: ignore[arg-type]
+            book=book,
             expiry=condor.expiry,
             put_long=condor.put_long,
             put_short=condor.put_short,

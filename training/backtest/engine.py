@@ -164,13 +164,13 @@ def _evening(
     state = tape.evening[place]
     if state is None:
         raise DataError(
-            f"no SPX or VIX close on {tape.market.sessions[place].date()}; a replay never trades on "
-            "carried-forward marks. Import it, or choose a span that ends before it."
+            f"no SPX or VIX close on {tape.market.sessions[place].date()}; a replay never trades "
+            "on carried-forward marks. Import it, or choose a span that ends before it."
         )
     if variant.always_conservative:
         return {name: conservative(name) for name in (*variant.books, "alvh")}
     if variant.muted:
-        muted = {RULE_FEATURES[name] for name in variant.muted}
+        muted = {n for name in variant.muted for group in RULE_FEATURES[name] for n in group}
         state = replace(
             state, features={k: None if k in muted else v for k, v in state.features.items()}
         )

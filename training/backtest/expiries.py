@@ -23,7 +23,7 @@ OVERNIGHT_SHARE = 0.25  # of a close-to-close variance, passed by the opening of
 def third_friday(month: pd.Period) -> pd.Timestamp:
     """Give the calendar's third Friday of a month, whether or not the exchange is open."""
     first = month.start_time.normalize()
-    return first + pd.Timedelta(days=(4 - first.dayofweek) % 7 + 14)
+    return first + pd.Timedelta(days=(4 - first.day_of_week) % 7 + 14)
 
 
 def monthly_expiries(start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
@@ -76,7 +76,7 @@ def sessions_left(
         close, `OVERNIGHT_SHARE` at the opening.
     """
     last = OVERNIGHT_SHARE if am else 1.0
-    return (expiry - now - 1) + last + (1.0 - passed)
+    return np.asarray((expiry - now - 1) + last + (1.0 - passed), dtype=np.float64)
 
 
 def _sessions_of(rule: object, start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:

@@ -97,7 +97,7 @@ def mark_condors(
 
 
 def close_cents(debit: float, position: OpenCondor, costs: CostSettings) -> tuple[int, int]:
-    """Give what closing a position costs, cents, and the fees in it: the next 0.05 above mid and slippage."""
+    """Give the cost of closing with fees, and the fees, cents: mid and slippage, rounded up."""
     points = debit + slippage(debit, costs)
     ticks = int(np.ceil(round(points / 0.05, 6))) * 5
     fees = 4 * costs.fee_cents * position.quantity

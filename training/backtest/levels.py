@@ -34,8 +34,7 @@ def published_returns(
     rows = store.read("strategy_indices", start=start, end=end, where={"index": index})
     level = rows.set_index("date")["level"].dropna()
     monthly = level.groupby(pd.DatetimeIndex(level.index).to_period("M")).last()
-    every = (
-        pd.period_range(monthly.index.min(), monthly.index.max(), freq="M") if len(monthly) else []
-    )
-    returns = monthly.reindex(every).pct_change(fill_method=None) if len(monthly) else monthly
-    return returns.dropna().rename(index)
+    if not len(monthly):
+        return monthly.rename(index)
+    every = pd.period_range(monthly.index.min(), monthly.index.max(), freq="M")
+    return monthly.reindex(every).pct_change(fill_method=None).dropna().rename(index)

@@ -100,20 +100,26 @@ def _vix_gap(market: Market, p: RollParameters) -> tuple[Array, Array]:
     return gap, np.where(usable, vix_open, np.nan)
 
 
+def _log(ratio: pd.Series) -> pd.Series:
+    return pd.Series(np.log(ratio.to_numpy()), index=ratio.index)
+
+
 def _news_gap(market: Market, vix_gap: Array, p: RollParameters) -> Array:
     frame = market.frame
-    printed = np.log(frame["open"] / frame["close"].shift()).fillna(0.0)
+    printed = _log(frame["open"] / frame["close"].shift()).fillna(0.0)
     news = pd.Series(vix_gap, index=frame.index)
-    rolling = {"window": p.real_open_window, "min_periods": p.real_open_window // 2}
-    together = (printed * news).rolling(**rolling).mean().shift()
-    size = (news * news).rolling(**rolling).mean().shift()
-    printed_size = (printed * printed).rolling(**rolling).mean().shift()
-    correlation = together / np.sqrt(size * printed_size)
+
+    def trailing(product: pd.Series) -> pd.Series:
+        window = product.rolling(p.real_open_window, min_periods=p.real_open_window // 2)
+        return window.mean().shift()
+
+    together, size = trailing(printed * news), trailing(news * news)
+    printed_size = trailing(printed * printed)
+    correlation: pd.Series = together / np.sqrt(size * printed_size)
     attenuation = together / size
     scaled = printed / attenuation.clip(lower=0.05)
-    limit = (
-        3 * frame["vix"].shift() / np.sqrt(252) / 100
-    )  # a scaled print may not exceed 3 daily moves
+    # a scaled print may not exceed 3 daily moves
+    limit = 3 * frame["vix"].shift() / np.sqrt(252) / 100
     scaled = np.sign(scaled) * np.minimum(scaled.abs(), limit)
     weight = np.where(correlation >= p.print_correlation, p.print_weight, 0.0)
     return np.asarray(news + weight * (scaled.fillna(0.0) - news), dtype=float)
@@ -124,8 +130,8 @@ def _published_gap(
 ) -> tuple[NDArray[np.bool_], Array]:
     frame = market.frame
     before = frame["close"].shift()
-    gap = np.log(frame["open"] / before)
-    whole = np.log(frame["close"] / before)
+    gap = _log(frame["open"] / before)
+    whole = _log(frame["close"] / before)
     window, least = p.real_open_window, p.real_open_window // 2
     ratio = (
         gap.rolling(window, min_periods=least).std()
@@ -133,3 +139,7 @@ def _published_gap(
     )
     real = (ratio.to_numpy() >= p.real_open_ratio) & np.isfinite(gap.to_numpy())
     return real[at], np.nan_to_num(gap.to_numpy())[at]
+
+
+def _log_ratio(later: pd.Series, earlier: pd.Series) -> pd.Series:
+    return pd.Series(np.log((later / earlier).to_numpy(dtype=float)), index=later.index)

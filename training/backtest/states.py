@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,7 +60,7 @@ class Tape:
         if before is None or not np.isfinite(self.open_spot[place]):
             return None
         ratio = self.open_vix[place] / before.vix
-        moved = {}
+        moved: dict[str, Any] = {}
         for name in ("vix1d", "vix9d", "vix3m", "vix6m"):
             value = getattr(before, name)
             moved[name] = None if value is None else value * ratio
@@ -136,14 +137,16 @@ def load_tape(
     following = calendar().following(sessions)
     futures = _futures(market)
     events = _events(store)
-    wanted = [name for name in RULE_FEATURES.values() if name in features]
+    wanted = [n for groups in RULE_FEATURES.values() for g in groups for n in g if n in features]
     rows = features.reindex(sessions)[wanted] if wanted else pd.DataFrame(index=sessions)
     close, vix, vix9d, vix1d = (market.column(n) for n in ("close", "vix", "vix9d", "vix1d"))
     ranges = expected_ranges(close, vix, vix9d, vix1d, settings=settings)
     sma5 = frame["vix"].rolling(5, min_periods=1).mean().to_numpy()
     max20 = frame["vix"].rolling(20, min_periods=1).max().to_numpy()
     typical = frame[["high", "low", "close"]].mean(axis=1).to_numpy()
-    columns = {n: market.column(n) for n in ("vix1d", "vix9d", "vix3m", "vix6m", "vvix", "skew")}
+    columns: dict[str, Any] = {
+        n: market.column(n) for n in ("vix1d", "vix9d", "vix3m", "vix6m", "vvix", "skew")
+    }
     rate = market.column("rate")
     table = rows.to_numpy(dtype=float)
     evening: list[MarketState | None] = []
@@ -158,7 +161,7 @@ def load_tape(
                 cutoff=cutoffs[i],
                 spx=float(close[i]),
                 vix=float(vix[i]),
-                **{name: _known(values[i]) for name, values in columns.items()},
+                **_levels(columns, i),
                 vix_sma5=float(sma5[i]),
                 vix_max20=float(max20[i]),
                 typical=_known(typical[i]),
@@ -222,3 +225,7 @@ def _known(value: float) -> float | None:
 
 def _known_any(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
+
+
+def _levels(columns: dict[str, Any], place: int) -> dict[str, Any]:
+    return {name: _known(values[place]) for name, values in columns.items()}

@@ -14,6 +14,8 @@ from serving.policy_table import TABLE
 
 __all__ = ["ALTERNATIVES", "Variant", "conservative", "without_rules"]
 
+_NAME = "TABLE"
+
 Source = Literal["model", "vix", "none"]
 
 
@@ -78,11 +80,11 @@ def without_rules(ids: frozenset[str]) -> Iterator[None]:
         raise UsageError(
             f"no policy row is called {', '.join(sorted(unknown))}. See docs/policy.md."
         )
-    serving.policy.TABLE = tuple(row for row in TABLE if row.id not in ids)
+    setattr(serving.policy, _NAME, tuple(row for row in TABLE if row.id not in ids))
     try:
         yield
     finally:
-        serving.policy.TABLE = TABLE
+        setattr(serving.policy, _NAME, TABLE)
 
 
 def conservative(book: str) -> Allowance:

@@ -139,6 +139,7 @@ def _settles(market: Market, dates: pd.DatetimeIndex, expiries: pd.DatetimeIndex
         which = int(np.flatnonzero(np.isnan(found))[0])
         raise DataError(
             f"no settlement of the VIX future of {expiries[which].date()} on "
-            f"{dates[which].date()}. The replication stops at a gap: import it, or choose a span that ends before it."
+            f"{dates[which].date()}. The replication stops at a gap: import it, or choose a span "
+            "that ends before it."
         )
     return found

@@ -1,0 +1,99 @@
+"""Speed of the models room: path prior, one fit against its bare LightGBM calls, prediction.
+
+Run by hand: ``python benchmarks/models.py``. Times are CPU seconds of this process.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import models.shift as shift_module
+from models.boosters import fit_booster
+from models.bundle import fit_forecaster, make_dataset
+from models.explain import explain_rows
+from models.heads import HeadKey
+from models.paths import PathPrior
+
+SESSIONS, FEATURES = 9_000, 200
+
+
+def market(n: int) -> pd.DataFrame:
+    rng = np.random.Generator(np.random.PCG64(1))
+    shock = rng.standard_normal((n, 2))
+    log_vix = np.empty(n)
+    level = np.log(19.0)
+    for i in range(n):
+        level += 0.03 * (np.log(19.0) - level) + 0.07 * shock[i, 0]
+        log_vix[i] = level
+    ret = 0.9 * np.exp(log_vix) / 1587.0 * (-0.7 * shock[:, 0] + 0.7 * shock[:, 1])
+    close = 1000.0 * np.exp(np.cumsum(ret))
+    return pd.DataFrame(
+        {
+            "spx_open": np.append(1000.0, close[:-1]) * np.exp(ret / 3.0),
+            "spx_high": close * np.exp(np.abs(ret)),
+            "spx_low": close * np.exp(-np.abs(ret)),
+            "spx_close": close,
+            "vix_close": np.exp(log_vix),
+        },
+        index=pd.bdate_range("1990-01-02", periods=n, name="session", unit="us"),
+    )
+
+
+def timed(call: Callable[[], Any]) -> tuple[Any, float, float]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    out = call()
+    return out, time.perf_counter() - wall, time.process_time() - cpu
+
+
+def main() -> None:
+    spine = market(SESSIONS)
+    prior = PathPrior.fit(spine, spine.index[-1])
+    _, wall, cpu = timed(lambda: prior.probabilities(spine, pd.DatetimeIndex(spine.index)))
+    print(f"path prior, {SESSIONS} sessions x 1,000 paths x 21: wall {wall:.1f} s, CPU {cpu:.1f} s")
+
+    rng = np.random.Generator(np.random.PCG64(2))
+    table = pd.DataFrame(
+        rng.standard_normal((SESSIONS, FEATURES)),
+        index=spine.index,
+        columns=[f"f{i}" for i in range(FEATURES)],
+    )
+    table["vix_vix3m"] = 1.0 + 0.1 * rng.standard_normal(SESSIONS)
+    dataset = make_dataset(table, spine)
+    bare = [0.0]
+
+    def counted(*args: object, **kwargs: object) -> object:
+        start = time.process_time()
+        out = fit_booster(*args, **kwargs)  # type: ignore[arg-type]
+        bare[0] += time.process_time() - start
+        return out
+
+    shift_module.fit_booster = counted  # type: ignore[assignment]
+    keys = [HeadKey("shift_up", 5), HeadKey("expansion", 10), HeadKey("breach", 1)]
+    forecaster, wall, cpu = timed(
+        lambda: fit_forecaster(dataset, until=spine.index[-30], heads=keys)
+    )
+    print(
+        f"three heads on {SESSIONS} rows: wall {wall:.1f} s, CPU {cpu:.1f} s, of which boosters "
+        f"{bare[0]:.1f} s: ratio {cpu / bare[0]:.2f}"
+    )
+    for rows in (1, 5_000):
+        some = dataset.features.iloc[-rows:]
+        _, wall, cpu = timed(lambda some=some: explain_rows(forecaster, some, spine, [None] * 5000))
+        print(f"predict {rows} rows with contributions: wall {wall:.2f} s, CPU {cpu:.2f} s")
+
+
+if __name__ == "__main__":
+    main()

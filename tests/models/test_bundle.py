@@ -1,0 +1,119 @@
+"""A bundle on disk: its name is its content, tampering is refused, its sums are exact."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from features.errors import DataError
+from models.bundle import load_bundle, write_bundle
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def written(fitted: Any, tmp_path: Path) -> Path:
+    return write_bundle(tmp_path, {"evening": fitted.forecaster}, fields={"data_hash": "d"})
+
+
+def test_the_same_fit_gives_the_same_name_and_bytes(
+    fitted: Any, written: Path, tmp_path: Path
+) -> None:
+    before = _content(written)
+    assert write_bundle(tmp_path, {"evening": fitted.forecaster}, fields={"data_hash": "d"}) == (
+        written
+    )
+    other = write_bundle(
+        tmp_path / "other", {"evening": fitted.forecaster}, fields={"data_hash": "d"}, run={"id": 1}
+    )
+    assert other.name == written.name
+    assert _content(written) == before
+    assert _content(other) == before | {"run.json": (other / "run.json").read_bytes()}
+    changed = write_bundle(tmp_path, {"evening": fitted.forecaster}, fields={"data_hash": "e"})
+    assert changed.name != written.name
+    # Written again from what was read, it is the same.
+    again = write_bundle(
+        tmp_path / "again", load_bundle(written).forecasters, fields={"data_hash": "d"}
+    )
+    assert _content(again).keys() == before.keys()
+
+
+def test_nothing_is_pickled(written: Path) -> None:
+    for name, raw in _content(written).items():
+        assert name.endswith((".json", ".lgb")), name
+        if name.endswith(".json"):
+            json.loads(raw)
+        else:
+            assert raw.startswith(b"tree\n")
+
+
+def test_a_changed_or_missing_file_is_refused(written: Path) -> None:
+    for name in ("evening/moment.json", "manifest.json", "evening/shift_up_5.json"):
+        path = written / name
+        raw = path.read_bytes()
+        path.write_bytes(raw.replace(b"1", b"2", 1))
+        with pytest.raises(DataError, match=r"[Rr]etrain"):
+            load_bundle(written)
+        path.unlink()
+        with pytest.raises(DataError, match="missing"):
+            load_bundle(written)
+        path.write_bytes(raw)
+    load_bundle(written)
+
+
+def test_forecasts_add_up_and_a_batch_equals_single_calls(fitted: Any, written: Path) -> None:
+    bundle, spine = load_bundle(written), fitted.dataset.spine
+    features = fitted.dataset.features.loc[fitted.later[:40]]
+    batch = bundle.forecast(at="evening", features=features, spine=spine)
+    assert batch == bundle.forecast(at="evening", features=features, spine=spine)
+    assert batch == load_bundle(written).forecast(at="evening", features=features, spine=spine)
+    for k in (0, 17, 39):
+        cut = spine.loc[: features.index[k]]
+        single = bundle.forecast(at="evening", features=features.iloc[k : k + 1], spine=cut)
+        assert single == [batch[k]]
+    asked = 0
+    for session in batch:
+        for head in session.heads:
+            if head.probability is None:
+                continue
+            asked += 1
+            total = head.base_log_odds + sum(c.log_odds for c in head.contributions)
+            assert 1.0 / (1.0 + math.exp(-total)) == pytest.approx(head.probability, abs=1e-9)
+    assert asked > 200
+
+
+def test_it_says_what_the_forecaster_says(fitted: Any, written: Path) -> None:
+    rows = fitted.later[:20]
+    table = fitted.forecaster.predict(fitted.dataset, rows).set_index(
+        ["session", "head", "horizon"]
+    )
+    features = fitted.dataset.features.loc[rows]
+    for session in load_bundle(written).forecast(
+        at="evening", features=features, spine=fitted.dataset.spine
+    ):
+        for head in session.heads:
+            p = table.loc[(session.session, head.head, head.horizon), "p"]
+            assert (head.probability is None and math.isnan(p)) or head.probability == p
+
+
+def test_a_fallback_bundle_gives_the_prior(fitted: Any, tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path, {"evening": fitted.forecaster}, fallback=True)
+    features = fitted.dataset.features.loc[fitted.later[:5]]
+    bundle = load_bundle(folder)
+    assert bundle.fallback
+    for session in bundle.forecast(at="evening", features=features, spine=fitted.dataset.spine):
+        for head in (h for h in session.heads if h.probability is not None):
+            assert head.probability == pytest.approx(min(max(head.prior, 1e-6), 1 - 1e-6))
+            assert head.contributions == ()
+
+
+def test_a_moment_without_a_fit_is_refused(fitted: Any, written: Path) -> None:
+    features = fitted.dataset.features.loc[fitted.later[:1]]
+    with pytest.raises(DataError, match="preopen"):
+        load_bundle(written).forecast(at="preopen", features=features, spine=fitted.dataset.spine)

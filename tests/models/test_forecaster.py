@@ -1,0 +1,121 @@
+"""Fits read the past alone, stay coherent, ignore when a column was null, and know the strange."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.errors import DataError
+from models.coherence import coherent_log_odds
+from models.dataset import make_dataset, training_rows
+from models.forecaster import fit_forecaster
+from models.heads import HeadKey
+
+UP = [HeadKey("shift_up", h) for h in (5, 10, 21)]
+
+
+def _table(forecaster: Any) -> list[Any]:
+    """All that a fit holds, as plain data."""
+    heads = [
+        (
+            name,
+            h.rows,
+            h.last,
+            None if h.shift is None else h.shift.to_json(),
+            () if h.shift is None else [b.text for b in h.shift.boosters],
+            {n: b.to_json() for n, b in h.baselines.items()},
+        )
+        for name, h in forecaster.heads.items()
+    ]
+    return [forecaster.prior.to_json(), forecaster.novelty.to_json(), heads]
+
+
+def test_training_rows_end_by_until(fitted: Any) -> None:
+    for key in (HeadKey("shift_up", 21), HeadKey("breach_down", 1)):
+        rows = training_rows(fitted.dataset, key, fitted.until)
+        assert (fitted.dataset.label_end.loc[rows, key.id] <= fitted.until).all()
+        assert fitted.dataset.labels.loc[rows, key.id].notna().all()
+
+
+def test_later_prices_labels_and_features_change_nothing_at_a_fixed_until(fitted: Any) -> None:
+    heads = [HeadKey("shift_up", 5), HeadKey("premium_failure", 5)]
+    settings, until = fitted.forecaster.settings, fitted.until
+    data = fitted.dataset
+    first = fit_forecaster(data, until=until, settings=settings, heads=heads)
+    spine, features, prior = data.spine.copy(), data.features.copy(), data.prior.copy()
+    after = spine.index > until
+    spine.loc[after] *= 1.7
+    features.loc[after] = 99.0
+    prior.loc[after] = 0.5
+    changed = make_dataset(features, spine, prior=prior)
+    again = fit_forecaster(changed, until=until, settings=settings, heads=heads)
+    assert _table(first) == _table(again)
+    # The same heads out of a larger fit are the same.
+    assert _table(first)[2][0] == _table(fitted.forecaster)[2][0]
+
+
+def test_predictions_are_probabilities_and_rise_with_the_horizon(fitted: Any) -> None:
+    out = fitted.forecaster.predict(fitted.dataset, fitted.later)
+    known = out.dropna(subset="p")
+    assert ((known["p"] > 0) & (known["p"] < 1)).all()
+    assert ((known["lo"] <= known["p"]) & (known["p"] <= known["hi"])).all()
+    wide = known[known["head"] == "shift_up"].pivot_table(
+        index="session", columns="horizon", values="p"
+    )
+    assert (wide[5] <= wide[10] + 1e-12).all()
+    assert (wide[10] <= wide[21] + 1e-12).all()
+    crisis = fitted.dataset.spine["vix_close"].loc[fitted.later] >= 30
+    up = out[(out["head"] == "shift_up") & (out["horizon"] == 5)].set_index("session")
+    assert (up["p"].isna() == crisis).all()
+
+
+def test_coherence_is_isotonic_and_silent_where_in_order() -> None:
+    values = np.array([[0.0, 1.0, 2.0], [2.0, 1.0, 3.0], [3.0, 2.0, 1.0], [1.0, 3.0, 1.0]])
+    odds = {key: values[:, j] for j, key in enumerate(UP)}
+    fixed = values + np.column_stack([coherent_log_odds(odds)[key] for key in UP])
+    expected = [[0, 1, 2], [1.5, 1.5, 3], [2, 2, 2], [1, 2, 2]]
+    np.testing.assert_allclose(fixed, expected, atol=1e-12)
+    single = {HeadKey("expansion", h): values[:, j] for j, h in enumerate((5, 10, 21))}
+    assert all((v == 0).all() for v in coherent_log_odds(single).values())
+
+
+def test_a_null_pattern_alone_gives_no_correction(fitted: Any) -> None:
+    """Columns of noise that are null before a date say nothing about the era by being null."""
+    spine = fitted.dataset.spine
+    rng = np.random.Generator(np.random.PCG64(11))
+    noise = pd.DataFrame(rng.standard_normal((len(spine), 4)), index=spine.index)
+    noise = noise.add_prefix("era_")
+    noise.iloc[:1000] = np.nan
+    data = make_dataset(noise, spine, prior=fitted.dataset.prior)
+    heads = [HeadKey("premium_failure", 5)]
+    settings = dataclasses.replace(fitted.forecaster.settings, min_share=0.3)
+    model = fit_forecaster(data, until=fitted.until, settings=settings, heads=heads)
+    shift = model.heads["premium_failure_5"].shift
+    assert shift is not None
+    assert shift.columns.names == tuple(noise.columns)
+    empty = shift.correction(noise.iloc[:5])
+    median = pd.DataFrame([shift.columns.neutral] * 5, columns=noise.columns)
+    np.testing.assert_array_equal(empty, shift.correction(median))
+    p = model.predict(data, fitted.later).dropna(subset="p")
+    moved = p["p"] - 1.0 / (1.0 + np.exp(-p["base_log_odds"]))
+    assert moved.abs().mean() < 0.03
+
+
+def test_novelty_is_larger_for_an_extreme_row(fitted: Any) -> None:
+    novelty, inputs = fitted.forecaster.novelty, fitted.dataset.inputs.iloc[1000:1100].copy()
+    ordinary = novelty.distance(inputs)
+    assert np.median(ordinary) < novelty.threshold
+    inputs["dvix1"] += 1.0
+    inputs["ret1"] -= 10.0
+    strange = novelty.distance(inputs)
+    assert (strange > ordinary).all()
+    assert (strange > novelty.threshold).all()
+
+
+def test_no_feature_row_by_until_is_refused(fitted: Any) -> None:
+    with pytest.raises(DataError, match="no feature row"):
+        fit_forecaster(fitted.dataset, until=pd.Timestamp("2001-01-02"))

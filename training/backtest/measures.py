@@ -1,0 +1,123 @@
+"""Measures of a profit series: risk, drawdown, and how much luck the best of many needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from models.scores import stationary_indices
+
+__all__ = ["deflated_sharpe", "paired_gain", "summary", "time_under_water"]
+
+Array = NDArray[np.float64]
+
+_YEAR = 252
+_EULER = 0.5772156649015329
+
+
+def summary(equity: pd.Series, risk: pd.Series, start_cents: int) -> dict[str, Any]:
+    """Summarise a replay's equity.
+
+    Parameters
+    ----------
+    equity : pd.Series
+        Cents at each close.
+    risk : pd.Series
+        Open maximum loss at each close, cents.
+    start_cents : int
+        Equity before the first session.
+
+    Returns
+    -------
+    dict
+        Percentages; CVaR is the mean of the worst 5 % of daily returns.
+    """
+    level = np.concatenate([[float(start_cents)], equity.to_numpy(dtype=float)])
+    daily = level[1:] / level[:-1] - 1
+    years = len(daily) / _YEAR
+    peak = np.maximum.accumulate(level)
+    worst = np.sort(daily)[: max(int(np.ceil(0.05 * len(daily))), 1)]
+    size = float(daily.std(ddof=1)) if len(daily) > 1 else 0.0
+    return {
+        "profit_cents": int(equity.iloc[-1] - start_cents),
+        "annual_return_pct": round(float(((level[-1] / level[0]) ** (1 / years) - 1) * 100), 3),
+        "annual_vol_pct": round(size * np.sqrt(_YEAR) * 100, 3),
+        "sharpe": None if size == 0 else round(float(daily.mean() / size * np.sqrt(_YEAR)), 3),
+        "max_drawdown_pct": round(float((level / peak - 1).min() * 100), 3),
+        "cvar95_daily_pct": round(float(worst.mean() * 100), 3),
+        "time_under_water_sessions": time_under_water(level),
+        "mean_open_risk_pct": round(float((risk / equity).mean() * 100), 3),
+    }
+
+
+def time_under_water(level: Array) -> int:
+    """Longest run of sessions below an earlier peak."""
+    below = level < np.maximum.accumulate(level)
+    longest = run = 0
+    for wet in below:
+        run = run + 1 if wet else 0
+        longest = max(longest, run)
+    return longest
+
+
+def paired_gain(
+    ours: Array, theirs: Array, *, draws: int = 1000, block: int = 21, seed: int = 0
+) -> dict[str, float]:
+    """Give the mean daily difference a year with its 90 % stationary-bootstrap interval, cents.
+
+    Parameters
+    ----------
+    ours, theirs : Array
+        Profits of the same sessions, cents.
+    draws, block, seed : int
+        Bootstrap repetitions, mean block length, and seed.
+    """
+    gap = np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float)
+    index = stationary_indices(len(gap), mean_block=block, repeats=draws, seed=seed)
+    means = gap[index].mean(axis=1) * _YEAR
+    low, high = np.quantile(means, [0.05, 0.95])
+    return {
+        "annual_cents": round(float(gap.mean() * _YEAR)),
+        "low_cents": round(float(low)),
+        "high_cents": round(float(high)),
+    }
+
+
+def deflated_sharpe(daily: Array, sharpes: Array) -> float | None:
+    """Probability that the true Sharpe ratio exceeds what the best of many trials has by luck.
+
+    Parameters
+    ----------
+    daily : Array
+        Daily returns of the chosen trial.
+    sharpes : Array
+        Daily Sharpe ratios of all trials, the chosen one included.
+
+    Returns
+    -------
+    float or None
+        None when there is no variation.
+
+    References
+    ----------
+    Bailey and Lopez de Prado, The deflated Sharpe ratio, Journal of Portfolio Management 40 (2014).
+    """
+    size = float(daily.std(ddof=1))
+    trials, spread = len(sharpes), float(np.std(sharpes, ddof=1)) if len(sharpes) > 1 else 0.0
+    if size == 0:
+        return None
+    ratio = float(daily.mean()) / size
+    z = (daily - daily.mean()) / daily.std()
+    skew, kurtosis = float((z**3).mean()), float((z**4).mean())
+    lucky = 0.0
+    if trials > 1:
+        lucky = spread * (
+            (1 - _EULER) * float(ndtri(1 - 1 / trials))
+            + _EULER * float(ndtri(1 - 1 / (trials * np.e)))
+        )
+    noise = np.sqrt(max(1 - skew * ratio + (kurtosis - 1) / 4 * ratio**2, 1e-12))
+    return round(float(ndtr((ratio - lucky) * np.sqrt(len(daily) - 1) / noise)), 4)

@@ -1,0 +1,79 @@
+"""Where the money came from: years, VIX bands, event sessions, deciding rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.bands import BAND_NAMES, band_index
+from training.backtest.accounts import BOOKS
+from training.backtest.engine import Replay
+from training.backtest.states import Tape
+
+__all__ = ["by_rule", "strata"]
+
+_EVENTS = ("FOMC", "CPI", "PPI", "NFP")
+
+
+def strata(result: Replay, tape: Tape, events: pd.DataFrame) -> dict[str, Any]:
+    """Split a replay's profit, cents by book.
+
+    Parameters
+    ----------
+    result : Replay
+        One replay.
+    tape : Tape
+        Its market.
+    events : pd.DataFrame
+        Columns `date`, `event`: sessions with a release.
+
+    Returns
+    -------
+    dict
+        `year`, `vix_band` (of the evening before), `event` (sessions with such a release, and
+        those with none); each label to profit by book and number of sessions.
+    """
+    daily = result.daily
+    sessions = pd.DatetimeIndex(daily.index)
+    vix = tape.market.frame["vix"].shift().reindex(sessions).to_numpy(dtype=float)
+    band = band_index(vix)
+    names = [BAND_NAMES[i] if i >= 0 else "unknown" for i in band]
+    out: dict[str, Any] = {
+        "year": _sums(daily, np.asarray(sessions.year.astype(str))),
+        "vix_band": _sums(daily, np.asarray(names)),
+        "event": {},
+    }
+    any_event = np.zeros(len(daily), dtype=bool)
+    for name in _EVENTS:
+        inside = sessions.isin(pd.DatetimeIndex(events.loc[events["event"] == name, "date"]))
+        any_event |= inside
+        out["event"][name] = _row(daily[inside])
+    out["event"]["none"] = _row(daily[~any_event])
+    return out
+
+
+def by_rule(result: Replay) -> dict[str, dict[str, int]]:
+    """Sum cash by the policy row that opened the position or sent the order.
+
+    Returns
+    -------
+    dict
+        Rule id to `trades` and `cents`: exact for condors that were opened and closed in the span.
+    """
+    trades = result.trades[result.trades["what"] != "interest"]
+    rule = trades["rule"].str.split(":").str[0]
+    grouped = trades.groupby(rule)["cents"].agg(["size", "sum"]).sort_index()
+    return {
+        str(name): {"trades": int(row["size"]), "cents": int(row["sum"])}
+        for name, row in grouped.iterrows()
+    }
+
+
+def _sums(daily: pd.DataFrame, labels: np.ndarray) -> dict[str, Any]:
+    return {str(label): _row(daily[labels == label]) for label in sorted(set(labels))}
+
+
+def _row(daily: pd.DataFrame) -> dict[str, int]:
+    return {"sessions": len(daily), **{book: int(daily[book].sum()) for book in BOOKS}}

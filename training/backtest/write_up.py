@@ -1,0 +1,139 @@
+"""From replays to tables: bands, comparisons at equal risk, luck, and the first line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.errors import DataError
+from features.store import MarketStore
+from training.backtest.engine import Replay
+from training.backtest.market import Market
+from training.backtest.measures import deflated_sharpe, paired_gain, summary
+from training.backtest.replicate import replicate
+from training.backtest.variants import ALTERNATIVES
+from training.overfitting import overfitting_probability
+
+__all__ = ["benchmarks", "compare_all", "verdict"]
+
+_BOOKS = ("condor_1dte", "condor_30_60", "alvh", "cash")
+_BLOCKS = 10
+_BAND_NAMES = {-1.0: "low", 0.0: "mid", 1.0: "high"}
+
+
+def compare_all(
+    start_cents: int, results: dict[tuple[str, float], Replay]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Summarise every alternative at each end of the smile's band, and how much is luck.
+
+    Parameters
+    ----------
+    start_cents : int
+        Equity before the first session.
+    results : dict
+        Replays by (name, band).
+
+    Returns
+    -------
+    dict, dict
+        By variant and band the summary, profit by book, and the gain of `served` over it: as it
+        is, and with the variant scaled down to the served policy's mean open risk where it took
+        more. Then `deflated_sharpe`, `overfitting_probability`, `trials`.
+    """
+    bands = sorted({band for _, band in results})
+    names = [v.name for v in ALTERNATIVES if (v.name, 0.0) in results]
+    variants: dict[str, Any] = {}
+    for name in names:
+        rows = {}
+        for band in bands:
+            if (name, band) in results:
+                rows[_BAND_NAMES[band]] = _one(start_cents, results, name, band)
+        variants[name] = rows
+    return variants, _luck(start_cents, {n: results[n, 0.0] for n in names})
+
+
+def verdict(variants: dict[str, Any]) -> str:
+    """Say in one line whether the forecast overlay helped over the same rules without forecasts."""
+    gaps = [row["served_gain"] for row in variants["rules_no_forecast"].values()]
+    low, high = min(g["low_cents"] for g in gaps), max(g["high_cents"] for g in gaps)
+    span = f"between {low / 100:,.0f} and {high / 100:,.0f} dollars a year"
+    if low > 0:
+        return f"The forecast overlay helps at every end of the marking band: {span}."
+    if high < 0:
+        return f"The forecast overlay does not help: it costs money, {span}."
+    return (
+        "The forecast overlay does not help demonstrably: its gain over the rules without "
+        f"forecasts lies {span} (90 % intervals over the marking band), which includes nothing."
+    )
+
+
+def benchmarks(store: MarketStore, market: Market, first: int, last: int) -> dict[str, Any]:
+    """Give CNDR and VXTH as replicated, cash, and the index with dividends, over the same span."""
+    sessions = market.sessions
+    begin, end = sessions[first], sessions[last]
+    out: dict[str, Any] = {}
+    for name in ("cndr", "vxth"):
+        try:
+            row = replicate(store, name, start=begin, end=end)
+        except DataError as error:
+            out[name] = {"refused": str(error)}
+            continue
+        keys = ("from", "to", "annual_return_model_pct", "annual_vol_model_pct")
+        out[name] = {key: row[key] for key in (*keys, "annual_return_band_pct")}
+    span = slice(first, last)
+    days = np.diff(sessions.to_numpy().astype("datetime64[D]").astype(np.int64))[first:last]
+    years = days.sum() / 365
+    cash = float(np.nansum(market.column("rate")[span] * days / 365))
+    close, paid = market.column("close"), market.column("dividend")
+    carried = float(np.nansum(paid[span] * days / 365))
+    whole = float(np.log(close[last] / close[first])) + carried
+    out["cash"] = {"annual_return_model_pct": round(float(np.expm1(cash / years)) * 100, 3)}
+    out["spx_total_return"] = {
+        "annual_return_model_pct": round(float(np.expm1(whole / years)) * 100, 3)
+    }
+    return out
+
+
+def _one(
+    start_cents: int, results: dict[tuple[str, float], Replay], name: str, band: float
+) -> dict[str, Any]:
+    daily, served = results[name, band].daily, results["served", band].daily
+    row = summary(daily["equity"], daily["risk"], start_cents)
+    row["profit_by_book_cents"] = {book: int(daily[book].sum()) for book in _BOOKS}
+    if name == "served":
+        return row
+    both = served.join(daily, how="inner", lsuffix="_s")
+    ours = _trading(both, "_s")
+    theirs = _trading(both, "")
+    scale = min(1.0, float(served["risk"].mean()) / max(float(daily["risk"].mean()), 1.0))
+    row["served_gain"] = paired_gain(ours, theirs)
+    row["risk_scale"] = round(scale, 4)
+    row["served_gain_equal_risk"] = paired_gain(ours, theirs * scale)
+    return row
+
+
+def _trading(both: pd.DataFrame, suffix: str) -> np.ndarray:
+    names = [f"{book}{suffix}" for book in _BOOKS if book != "cash"]
+    return both[names].sum(axis=1).to_numpy(dtype=float)
+
+
+def _luck(start_cents: int, replays: dict[str, Replay]) -> dict[str, Any]:
+    returns = {}
+    for name, result in replays.items():
+        level = np.concatenate([[start_cents], result.daily["equity"].to_numpy(dtype=float)])
+        returns[name] = level[1:] / level[:-1] - 1
+    length = min(len(r) for r in returns.values())
+    table = np.column_stack([r[:length] for r in returns.values()])
+    sharpes = table.mean(axis=0) / np.maximum(table.std(axis=0, ddof=1), 1e-12)
+    blocks = np.array_split(-table, _BLOCKS)
+    odds = None
+    if length >= 4 * _BLOCKS and table.shape[1] > 1:
+        found = overfitting_probability(np.stack([block.mean(axis=0) for block in blocks]))
+        odds = round(found.probability, 4)
+    return {
+        "trials": len(returns),
+        "deflated_sharpe": deflated_sharpe(table[:, 0], sharpes),
+        "overfitting_probability": odds,
+    }

@@ -100,7 +100,8 @@ def forecast_screen(document: Mapping[str, Any]) -> Group:
     parts: list[RenderableType] = [title, Text(), forecast_table(document["heads"])]
     scored = [head for head in document["heads"] if head["probability"] is not None]
     if scored:
-        parts += [Text(), why_table(document, scored[0]["head"], scored[0]["horizon"])]
+        first = next((h for h in scored if h["head"] == "shift_up"), scored[0])
+        parts += [Text(), why_table(document, first["head"], first["horizon"])]
     if document["data_quality"]:
         parts += [
             Text(),
@@ -184,7 +185,11 @@ def ticket_screen(ticket: Mapping[str, Any]) -> Group:
 
 
 def _hedge_line(order: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in order.items() if value is not None)
+    return (
+        f"{order['action']} {order['qty']} VIX {order['strike']:g}{order['right']} "
+        f"{order['expiry']} "
+        f"(layer {order['layer']}) at {order['limit_price']:.2f}: {order['why']}  [{order['rule']}]"
+    )
 
 
 def status_screen(document: Mapping[str, Any]) -> Group:

@@ -239,6 +239,40 @@ def backtest_replicate(
     show(records_table(f"{index} replicated", rows, ("figure", "value")))
 
 
+@backtest_app.command("run")
+def backtest_run(
+    first: FromOption = None,
+    last: ToOption = None,
+    version: Annotated[
+        str | None, typer.Option(help="Whose forecasts; default the champion's.")
+    ] = None,
+    attribution: Annotated[
+        bool, typer.Option(help="Also replay with each rule and signal switched off.")
+    ] = True,
+    processes: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Replay the served policy over walk-forward forecasts: did following it help."""
+    from training.backtest.run import run
+
+    with progress_bar("replaying") as progress:
+        document = run(
+            open_home(home),
+            start=parse_date(first, "--from") if first else None,
+            end=parse_date(last, "--to") if last else None,
+            version=version,
+            attribution=attribution,
+            processes=processes,
+            progress=progress,
+        )
+    if as_json:
+        print_json(document)
+    else:
+        say(str(document["verdict"]))
+        say(f"tables and plots: {document['folder']}")
+
+
 @app.command(rich_help_panel=LABORATORY)
 def demo(
     home: HomeOption = None,

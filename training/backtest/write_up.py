@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.errors import DataError
 from features.store import MarketStore
@@ -83,8 +84,9 @@ def benchmarks(store: MarketStore, market: Market, first: int, last: int) -> dic
         keys = ("from", "to", "annual_return_model_pct", "annual_vol_model_pct")
         out[name] = {key: row[key] for key in (*keys, "annual_return_band_pct")}
     span = slice(first, last)
-    days = np.diff(sessions.to_numpy().astype("datetime64[D]").astype(np.int64))[first:last]
-    years = days.sum() / 365
+    day = sessions.to_numpy().astype("datetime64[D]").astype(np.int64)
+    days: NDArray[np.float64] = np.diff(day).astype(np.float64)[first:last]
+    years = float(days.sum()) / 365
     cash = float(np.nansum(market.column("rate")[span] * days / 365))
     close, paid = market.column("close"), market.column("dividend")
     carried = float(np.nansum(paid[span] * days / 365))

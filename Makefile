@@ -12,6 +12,8 @@ BENCH_HOME ?= build/bench
 # The interpreter: PYTHON=/path/to/python3.12 overrides; otherwise the first of these that is new enough.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
+# pip 23 refuses the lock: it does not see that `coverage[toml]` is pinned by `coverage`.
+PIP := pip>=24.2
 # uv is used when it is present; UV= switches it off.
 UV ?= $(shell command -v uv 2>/dev/null)
 export UV_PYTHON_DOWNLOADS := never
@@ -36,6 +38,7 @@ $(STAMP): requirements.lock pyproject.toml
 	else \
 		echo "Setting up $(VENV) with venv, pip and $(PYTHON); this takes a few minutes"; \
 		$(PYTHON) -m venv --clear $(VENV) && \
+		$(BIN)/python -m pip install --quiet --upgrade '$(PIP)' && \
 		$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock && \
 		$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .; \
 	fi
@@ -61,6 +64,7 @@ test-spark: $(STAMP)  ## the tape stage on PySpark, in an environment of its own
 			$(UV) pip install --quiet --python .venv-spark/bin/python --editable '.[spark]'; \
 		else \
 			$(BIN)/python -m venv --clear .venv-spark && \
+			.venv-spark/bin/python -m pip install --quiet --upgrade '$(PIP)' && \
 			.venv-spark/bin/python -m pip install --quiet --require-hashes -r requirements.lock && \
 			.venv-spark/bin/python -m pip install --quiet --editable '.[spark]'; \
 		fi && touch .venv-spark/.installed; fi

@@ -14,6 +14,7 @@ import pandas as pd
 
 from features.errors import DataError
 from models.baselines import Baseline, fit_baselines
+from models.blocks import block_folds
 from models.boosters import Matrix
 from models.coherence import coherent_log_odds
 from models.dataset import Dataset, moment_inputs, training_rows
@@ -29,6 +30,7 @@ __all__ = ["Forecaster", "HeadModel", "HeadOdds", "fit_forecaster"]
 
 MIN_ROWS = 250
 MIN_OF_EACH = 10
+MIN_OF_EACH_MEMBER = 5
 Z90 = 1.6448536269514722
 Progress = Callable[[float, str], None]
 
@@ -332,10 +334,8 @@ def _head_sample(
 
 def _fit_head(moment: _Moment, job: _Job) -> HeadModel:
     key, rows, sample = job
-    ones = int(sample.y.sum())
-    enough = len(rows) >= MIN_ROWS and min(ones, len(rows) - ones) >= MIN_OF_EACH
     shift = None
-    if enough:
+    if _enough(sample.y, moment.settings.blocks, key.horizon + 1):
         shift = fit_shift(key, sample, moment.columns, moment.matrix, moment.settings, at=moment.at)
     return HeadModel(
         key=key,
@@ -345,6 +345,19 @@ def _fit_head(moment: _Moment, job: _Job) -> HeadModel:
         first=f"{rows[0]:%Y-%m-%d}" if len(rows) else "",
         last=f"{rows[-1]:%Y-%m-%d}" if len(rows) else "",
     )
+
+
+def _enough(y: np.ndarray, blocks: int, gap: int) -> bool:
+    """Whether every member, which leaves a block out, still sees both outcomes often enough."""
+    if y.size < MIN_ROWS:
+        return False
+    members = [y[fit] for fit, _ in block_folds(y.size, blocks, gap)]
+    return _rarer(y) >= MIN_OF_EACH and min(map(_rarer, members)) >= MIN_OF_EACH_MEMBER
+
+
+def _rarer(y: np.ndarray) -> int:
+    ones = int(y.sum())
+    return min(ones, y.size - ones)
 
 
 def head_table(forecaster: Forecaster) -> Mapping[str, Any]:

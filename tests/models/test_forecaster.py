@@ -119,3 +119,18 @@ def test_novelty_is_larger_for_an_extreme_row(fitted: Any) -> None:
 def test_no_feature_row_by_until_is_refused(fitted: Any) -> None:
     with pytest.raises(DataError, match="no feature row"):
         fit_forecaster(fitted.dataset, until=pd.Timestamp("2001-01-02"))
+
+
+def test_outcomes_in_one_block_alone_leave_the_answer_to_the_path_prior(fitted: Any) -> None:
+    """The member that leaves that block out would see a single outcome."""
+    key = HeadKey("breach_down", 1)
+    rows = training_rows(fitted.dataset, key, fitted.until)
+    labels = fitted.dataset.labels.copy()
+    labels.loc[rows, key.id] = 0.0
+    labels.loc[rows[:40], key.id] = 1.0
+    data = dataclasses.replace(fitted.dataset, labels=labels)
+    settings = fitted.forecaster.settings
+    model = fit_forecaster(data, until=fitted.until, settings=settings, heads=[key])
+    assert model.heads[key.id].shift is None
+    out = model.predict(data, fitted.later).dropna(subset="p")
+    np.testing.assert_allclose(out["p"], out["prior"], atol=1e-12)

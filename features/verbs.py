@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -24,9 +24,6 @@ from features.cli import (
     show,
 )
 from features.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer()
 
@@ -144,8 +141,8 @@ def simulate(
 
 
 @features_app.command("list")
-def features_list(as_json: JsonOption = False) -> None:
-    """Every feature, with its definition, unit, inputs and timing."""
+def features_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Every feature, with its definition, unit, inputs and timing: the same for every home."""
     from features.catalog import describe
 
     rows = describe()
@@ -181,6 +178,7 @@ def features_build(
     out: Annotated[Path, typer.Option(help="Parquet file to write.")],
     at: AtOption = "evening",
     home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write the whole feature table of a moment as one Parquet file."""
     from features.pipeline import build
@@ -190,7 +188,10 @@ def features_build(
     beside = out.with_name(f"{out.name}.tmp")
     table.to_parquet(beside)
     beside.replace(out)
-    say(f"wrote {len(table):,} sessions x {table.shape[1]} features to {out}")
+    if as_json:
+        print_json({"path": str(out), "at": at, "rows": len(table), "columns": table.shape[1]})
+    else:
+        say(f"wrote {len(table):,} sessions x {table.shape[1]} features to {out}")
 
 
 @features_app.command("plot")
@@ -201,6 +202,7 @@ def features_plot(
     first: FromOption = None,
     last: ToOption = None,
     home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Draw features over the VIX bands, to check them by eye."""
     from features.plot import plot
@@ -209,7 +211,7 @@ def features_plot(
     end = parse_date(last, "--to") if last else None
     with progress_bar("plotting") as progress:
         path = plot(open_store(home), names, out, at=at, start=begin, end=end, progress=progress)
-    say(f"wrote {path}")
+    print_json({"path": str(path)}) if as_json else say(f"wrote {path}")
 
 
 @check_app.command("lookahead")
@@ -259,6 +261,27 @@ def check_warmup(
         raise typer.Exit(3)
 
 
+@check_app.command("data")
+def check_data(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Read every stored row again and hold it against its table's rules."""
+    from features.data_check import check_data as check
+    from features.sessions import calendar
+
+    with progress_bar("checking") as progress:
+        report = check(open_store(home), calendar(), progress=progress)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        say(
+            f"{sum(report.tables.values()):,} rows of {len(report.tables)} tables read, "
+            f"{len(report.faults)} kinds of fault"
+        )
+        for fault in report.faults:
+            say(f"  {fault}")
+    if not report.passed:
+        raise typer.Exit(3)
+
+
 @app.command(rich_help_panel=DATA)
 def cascades(
     first: FromOption = None,
@@ -280,8 +303,9 @@ def cascades(
         return
     from features.screen import records_table
 
-    columns = ("definition", "base", "side", "start", "end", "notional_usd", "severity", "move_bps")
-    show(records_table(f"{len(rows)} cascades", rows, columns))
+    columns = ("definition", "base", "side", "start", "notional_usd", "severity", "move_bps")
+    brief = [row | {"start": row["start"][:16]} for row in rows]
+    show(records_table(f"{len(rows)} cascades", brief, columns))
 
 
 @app.command(rich_help_panel=DATA)

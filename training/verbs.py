@@ -31,11 +31,15 @@ app.add_typer(backtest_app, name="backtest", rich_help_panel=LABORATORY)
 
 
 @app.command(rich_help_panel=DATA)
-def init(home: HomeOption = None) -> None:
+def init(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Make the home's folders, the tracking database and a commented configuration."""
     from training.init_home import init_home
 
-    for line in init_home(open_home(home)):
+    lines = init_home(open_home(home))
+    if as_json:
+        print_json({"home": str(open_home(home).root), "steps": lines})
+        return
+    for line in lines:
         say(line)
 
 
@@ -153,16 +157,19 @@ def ui(
 
 
 @track_app.command("push")
-def track_push(home: HomeOption = None) -> None:
+def track_push(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Send runs to MLflow that could not be tracked when they were made."""
     from training.settings import load_settings
     from training.track import pending, push
 
     chosen = open_home(home)
-    waiting = pending(chosen)
-    for version in waiting:
-        say(f"{version}: run {push(chosen, version, load_settings(chosen))}")
-    if not waiting:
+    sent = {}
+    for version in pending(chosen):
+        sent[version] = push(chosen, version, load_settings(chosen))
+        say(f"{version}: run {sent[version]}")
+    if as_json:
+        print_json({"pushed": sent})
+    if not sent:
         say("nothing waits to be tracked")
         raise typer.Exit(4)
 
@@ -278,6 +285,7 @@ def demo(
     home: HomeOption = None,
     years: Annotated[int, typer.Option(help="Years of simulated market.")] = 8,
     seed: Annotated[int, typer.Option(help="Seed of the market.")] = 7,
+    as_json: JsonOption = False,
 ) -> None:
     """Run the main job on a simulated market: no network, no keys, three minutes."""
     from training.demo import run_demo
@@ -285,6 +293,16 @@ def demo(
 
     with progress_bar("demo") as progress:
         report = run_demo(open_home(home), years=years, seed=seed, progress=progress)
+    if as_json:
+        print_json(
+            {
+                "home": str(report.home),
+                "retrain": report.retrain,
+                "forecasts": report.forecasts,
+                "ticket": report.ticket,
+            }
+        )
+        return
     show(
         demo_screen(
             home=str(report.home),

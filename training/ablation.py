@@ -2,11 +2,15 @@
 
 A group is judged only on folds whose model had a year of the group's data to learn from. Before
 that the two models are the same up to sampling noise, and would only dilute the answer.
+
+The model leaves a group out whose columns are null on most of its rows (crypto in the evening). A
+refit without it would then change nothing and prove nothing. Such a group is judged on its own
+span: both sides learn only from sessions since the group's data begins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,12 +31,19 @@ __all__ = [
     "group_jobs",
     "group_table",
     "heads_of",
+    "own_span",
+    "young_groups",
 ]
 
 GROUP_COLUMNS = ("group", "at", "head", "horizon", "gain", "gain_lo", "gain_hi")
 MIN_GROUP_SESSIONS = 252
+#: On a span of its own a fit has nothing older to lean on.
+MIN_OWN_SESSIONS = 504
 WHOLE = "(all)"
 FAMILY_LEVEL = 0.05
+TOO_SHORT = "too little data of the group to learn from"
+NOT_TAKEN = "no fit took anything from it"
+OWN_SPAN = "not in the model: learnt on the group's own span"
 
 
 def group_columns(features: pd.DataFrame, groups: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -76,14 +87,62 @@ def group_jobs(
     columns: Mapping[str, tuple[str, ...]],
     heads: tuple[str, ...],
     model: Any = None,
+    *,
+    young: Collection[str] = (),
 ) -> list[Job]:
-    """One job with all groups for each fold, and one without each group that it could learn."""
+    """One job with all groups for each fold, and one without each group that it could learn.
+
+    Parameters
+    ----------
+    young : collection of str
+        Groups that the model leaves out; both their sides learn from the group's own span.
+    """
     jobs = jobs_for(at, folds, heads=heads, tag=WHOLE, settings=model)
     for group, names in columns.items():
         known = features[list(names)].notna().any(axis=1)
-        able = [f for f in folds if int(known.loc[: f.until].sum()) >= MIN_GROUP_SESSIONS]
-        jobs += jobs_for(at, able, heads=heads, drop=names, tag=group, settings=model)
+        if not known.any():
+            continue
+        own = group in young
+        least = MIN_OWN_SESSIONS if own else MIN_GROUP_SESSIONS
+        able = [f for f in folds if int(known.loc[: f.until].sum()) >= least]
+        since = pd.Timestamp(known.index[known.to_numpy().argmax()]) if own else None
+        if own:
+            jobs += jobs_for(
+                at, able, heads=heads, tag=own_span(group), settings=model, since=since
+            )
+        jobs += jobs_for(at, able, heads=heads, drop=names, tag=group, settings=model, since=since)
     return jobs
+
+
+def own_span(group: str) -> str:
+    """Tag of the fits with all groups on the span of one."""
+    return f"{WHOLE} since {group}"
+
+
+def young_groups(
+    at: str,
+    features: pd.DataFrame,
+    columns: Mapping[str, tuple[str, ...]],
+    *,
+    min_share: float,
+) -> frozenset[str]:
+    """Find the groups of which the model can use no column at a moment, on the whole span.
+
+    Parameters
+    ----------
+    min_share : float
+        Share of rows in which the boosters need a column known.
+    """
+    from models.window import window_columns
+
+    known = features.notna().mean()
+    rare = [str(name) for name in features.columns if 0.0 < known[name] < min_share]
+    heard = set(window_columns(features, rare, at=at, horizon=1))
+    return frozenset(
+        group
+        for group, names in columns.items()
+        if not any(known[name] >= min_share or name in heard for name in names)
+    )
 
 
 def group_table(
@@ -103,9 +162,11 @@ def group_table(
     Returns
     -------
     DataFrame
-        `GROUP_COLUMNS`, then from, n, p_value, p_holm, useful. The gain is (log loss without -
-        log loss with) / log loss of climatology. It is null where the group has no span here.
-        `useful` is true where Holm's adjustment over the whole table leaves p at or below 0.05.
+        `GROUP_COLUMNS`, then from, n, p_value, note, p_holm, useful. The gain is (log loss
+        without - log loss with) / log loss of climatology. It is null where the group has no span
+        here, or where no fit took anything from it; `note` says which, and marks what was learnt
+        on the group's own span. `useful` is true where Holm's adjustment over the whole table
+        leaves p at or below 0.05.
     """
     keys = ["session", "at", "head", "horizon"]
     records: list[dict[str, Any]] = []
@@ -114,10 +175,15 @@ def group_table(
         rows = refits.get(group)
         if rows is not None:
             rows = rows[(rows["at"] == at) & (rows["head"] == head) & (rows["horizon"] == horizon)]
+        empty = dict.fromkeys(["gain", "gain_lo", "gain_hi", "p_value"])
         if rows is None or rows.empty:
-            records.append(record | dict.fromkeys(["gain", "gain_lo", "gain_hi", "p_value"]))
+            records.append(record | empty | {"note": TOO_SHORT})
             continue
-        both = refits[WHOLE].merge(rows[[*keys, "p"]], on=keys, suffixes=("", "_without"))
+        whole = refits.get(own_span(group), refits[WHOLE])
+        both = whole.merge(rows[[*keys, "p"]], on=keys, suffixes=("", "_without"))
+        if (both["p"] == both["p_without"]).all():
+            records.append(record | empty | {"note": NOT_TAKEN})
+            continue
         y = both["y"].to_numpy(dtype=float)
         won = gain(
             log_loss_rows(y, both["p_without"].to_numpy(dtype=float)),
@@ -135,9 +201,10 @@ def group_table(
                 "from": f"{both['session'].min():%Y-%m-%d}",
                 "n": len(both),
                 "p_value": won.p_value,
+                "note": OWN_SPAN if own_span(group) in refits else "",
             }
         )
-    table = pd.DataFrame(records, columns=[*GROUP_COLUMNS, "from", "n", "p_value"])
+    table = pd.DataFrame(records, columns=[*GROUP_COLUMNS, "from", "n", "p_value", "note"])
     return _with_family(table)
 
 

@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from training.ablation import FAMILY_LEVEL, WHOLE, group_columns, group_jobs, group_table
+from training.ablation import (
+    FAMILY_LEVEL,
+    WHOLE,
+    group_columns,
+    group_jobs,
+    group_table,
+    young_groups,
+)
 from training.correction import holm
 from training.evaluate import skill_table
 from training.settings import TrainingSettings
@@ -83,9 +90,11 @@ def null_run(
         world = dataclasses.replace(dataset, labels=permute_labels(dataset.labels, seed=seed))
     heads = tuple(name for name in settings.group_heads if name in world.labels.columns)
     columns = group_columns(world.features, groups)
+    share = 0.0 if model is None else model.min_share
+    young = young_groups(world.at, world.features, columns, min_share=share)
     jobs = [
         *jobs_for(world.at, folds, heads=heads),
-        *group_jobs(world.at, world.features, folds, columns, heads),
+        *group_jobs(world.at, world.features, folds, columns, heads, young=young),
     ]
     results = run_jobs(jobs, {world.at: world}, model, processes=processes, fit=fit)
     found: dict[str, list[pd.DataFrame]] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from models.heads import head_keys
-from training.ablation import group_columns, group_jobs, heads_of
+from training.ablation import group_columns, group_jobs, heads_of, young_groups
 from training.inputs import Inputs
 from training.settings import TrainingSettings
 from training.splits import Fold, walk_forward_folds
@@ -46,6 +46,7 @@ def make_plan(
     groups_of: Mapping[str, str] | None,
     *,
     group_model: Any = None,
+    min_share: float = 0.0,
     keep: Path | None = None,
     all_heads: bool = False,
 ) -> Plan:
@@ -57,6 +58,8 @@ def make_plan(
         Group of each feature; None asks for no group table.
     group_model : ModelSettings, optional
         Settings of the group table's fits, on both sides; the shared ones by default.
+    min_share : float
+        Share of rows in which the model's boosters need a column known.
     keep : Path, optional
         Folder for the fold models.
     all_heads : bool
@@ -88,7 +91,10 @@ def make_plan(
             columns = group_columns(dataset.features, groups_of)
             heads = heads_of(at, [key.id for key in head_keys(at)], settings, all_heads=all_heads)
             mine = _in_moment(coarse, dataset.features.index)
-            refits += group_jobs(at, dataset.features, mine, columns, heads, group_model)
+            young = young_groups(at, dataset.features, columns, min_share=min_share)
+            refits += group_jobs(
+                at, dataset.features, mine, columns, heads, group_model, young=young
+            )
             asked += [
                 (group, at, head.rpartition("_")[0], int(head.rpartition("_")[2]))
                 for group in columns

@@ -142,7 +142,9 @@ def dataset_entry(
 
 def empty_groups() -> pd.DataFrame:
     """Group table of a retrain that was asked for none."""
-    return pd.DataFrame(columns=[*GROUP_COLUMNS, "from", "n", "p_value", "p_holm", "useful"])
+    return pd.DataFrame(
+        columns=[*GROUP_COLUMNS, "from", "n", "p_value", "note", "p_holm", "useful"]
+    )
 
 
 def flat(prefix: str, settings: dict[str, Any]) -> dict[str, str]:

@@ -123,6 +123,7 @@ class _Run:
                 self.settings,
                 group_of,
                 group_model=replace(self.model, blocks=self.settings.group_blocks),
+                min_share=self.model.min_share,
                 keep=stage / "folds",
                 all_heads=all_heads,
             )

@@ -71,8 +71,10 @@ def group_table(groups: Sequence[Mapping[str, Any]]) -> Table:
         table.add_column(name)
     table.add_column("h", justify="right")
     table.add_column("gain")
+    table.add_column("note", overflow="fold")
     for row in groups:
-        table.add_row(row["group"], row["at"], row["head"], str(row["horizon"]), _gain(row))
+        note = row.get("note") or ""
+        table.add_row(row["group"], row["at"], row["head"], str(row["horizon"]), _gain(row), note)
     return table
 
 

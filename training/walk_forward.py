@@ -46,6 +46,8 @@ class Job:
         Head keys to fit; None is all.
     drop : tuple of str
         Feature columns left out.
+    since : Timestamp or None
+        First session of the feature table that the fit may see; None is all.
     settings : object or None
         Model settings of this job alone (tuning); None takes the shared ones.
     keep : Path or None
@@ -59,6 +61,7 @@ class Job:
     test: pd.DatetimeIndex | None
     heads: tuple[str, ...] | None = None
     drop: tuple[str, ...] = ()
+    since: pd.Timestamp | None = None
     settings: Any = None
     keep: Path | None = None
     tag: str = ""
@@ -93,6 +96,7 @@ def jobs_for(
     keep: Path | None = None,
     tag: str = "",
     settings: Any = None,
+    since: pd.Timestamp | None = None,
 ) -> list[Job]:
     """Make one job for each fold; `keep` gets a folder ``<at>/<fold>`` for each."""
     return [
@@ -102,6 +106,7 @@ def jobs_for(
             test=fold.test,
             heads=heads,
             drop=drop,
+            since=since,
             settings=settings,
             keep=None if keep is None else keep / at / fold.name,
             tag=tag,
@@ -212,6 +217,8 @@ def _run(job: Job) -> Result:
     dataset = _SHARED["datasets"][job.at]
     if job.drop:
         dataset = _without(dataset, job.drop)
+    if job.since is not None:
+        dataset = dataclasses.replace(dataset, features=dataset.features.loc[job.since :])
     settings = _SHARED["settings"] if job.settings is None else job.settings
     forecaster = fit(
         dataset,

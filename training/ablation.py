@@ -105,7 +105,7 @@ def group_jobs(
         own = group in young
         least = MIN_OWN_SESSIONS if own else MIN_GROUP_SESSIONS
         able = [f for f in folds if int(known.loc[: f.until].sum()) >= least]
-        since = pd.Timestamp(known.index[known.to_numpy().argmax()]) if own else None
+        since = pd.DatetimeIndex(features.index[known])[0] if own else None
         if own:
             jobs += jobs_for(
                 at, able, heads=heads, tag=own_span(group), settings=model, since=since

@@ -38,7 +38,7 @@ def init_home(home: Home) -> list[str]:
         If the home cannot be written.
     """
     from training.settings import load_settings
-    from training.track import init_tracking
+    from training.track import init_tracking, tracking_uri
 
     said = []
     for folder in (home.market, home.mlruns, home.scores):
@@ -53,5 +53,6 @@ def init_home(home: Home) -> list[str]:
                 f"cannot write {home.config_path}: {error.strerror}. Expected a writable home."
             ) from error
         said.append(f"made {home.config_path}")
-    said.append(f"tracking at {init_tracking(home, load_settings(home))}")
+    init_tracking(home, load_settings(home))
+    said.append(f"tracking at {tracking_uri(home)}")
     return said

@@ -4,8 +4,10 @@ A group is judged only on folds whose model had a year of the group's data to le
 that the two models are the same up to sampling noise, and would only dilute the answer.
 
 The model leaves a group out whose columns are null on most of its rows (crypto in the evening). A
-refit without it would then change nothing and prove nothing. Such a group is judged on its own
-span: both sides learn only from sessions since the group's data begins.
+refit without it would then change nothing and prove nothing. Such a group is compared on its own
+span: both sides learn only from sessions since the group's data begins. Few fits cover so short a
+span, and what one fit happens to choose moves all of its rows together, which a bootstrap of rows
+cannot see. So the figure is shown with its interval, and no verdict is drawn from it.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ WHOLE = "(all)"
 FAMILY_LEVEL = 0.05
 TOO_SHORT = "too little data of the group to learn from"
 NOT_TAKEN = "no fit took anything from it"
-OWN_SPAN = "not in the model: learnt on the group's own span"
+OWN_SPAN = "not in the model; on the group's own span, too few fits for a verdict"
 
 
 def group_columns(features: pd.DataFrame, groups: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -165,8 +167,8 @@ def group_table(
         `GROUP_COLUMNS`, then from, n, p_value, note, p_holm, useful. The gain is (log loss
         without - log loss with) / log loss of climatology. It is null where the group has no span
         here, or where no fit took anything from it; `note` says which, and marks what was learnt
-        on the group's own span. `useful` is true where Holm's adjustment over the whole table
-        leaves p at or below 0.05.
+        on the group's own span. `useful` is true where Holm's adjustment over all that the model
+        itself could use leaves p at or below 0.05.
     """
     keys = ["session", "at", "head", "horizon"]
     records: list[dict[str, Any]] = []
@@ -210,7 +212,7 @@ def group_table(
 
 def _with_family(table: pd.DataFrame) -> pd.DataFrame:
     p = table["p_value"].to_numpy(dtype=float)
-    scored = ~np.isnan(p)
+    scored = ~np.isnan(p) & (table["note"] != OWN_SPAN).to_numpy()
     adjusted = np.full(len(p), np.nan)
     adjusted[scored] = holm(p[scored])
     return table.assign(p_holm=adjusted, useful=adjusted <= FAMILY_LEVEL)

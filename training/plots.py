@@ -16,6 +16,7 @@ from training.evaluate import best_baseline
 __all__ = ["draw_all"]
 
 INK, CALM, WARM, GREY = "#1f2a36", "#2b7a9b", "#c8553d", "#9aa5b1"
+VIX_FLOOR = 5.0
 BAND_TINTS = ("#e8f1f5", "#f4f1e6", "#f7e3d4", "#f2cfc6")
 
 
@@ -111,37 +112,55 @@ def _timeline(figure: Any, heads: dict[str, pd.DataFrame], spine: pd.DataFrame) 
     edges = (0.0, *BAND_EDGES, high)
     for low, upper, tint, name in zip(edges[:-1], edges[1:], BAND_TINTS, BAND_NAMES, strict=True):
         bottom.axhspan(low, upper, color=tint)
-        bottom.text(vix.index[0], low + 0.5, name, fontsize=8, color=INK)
+        middle = (max(low, VIX_FLOOR) + min(upper, low + 10.0)) / 2.0
+        bottom.annotate(
+            name,
+            (1.0, middle),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=INK,
+        )
     bottom.plot(vix.index, vix, color=INK, linewidth=0.8)
-    bottom.set(ylabel="VIX close", ylim=(5.0, high), yscale="linear")
+    bottom.set(ylabel="VIX close", ylim=(VIX_FLOOR, high))
     for (name, rows), colour in zip(heads.items(), (WARM, CALM, INK, GREY), strict=False):
-        top.plot(rows["session"], rows["p"], color=colour, linewidth=0.7, label=name)
+        # a head that is not scored in a band leaves a gap, not a line across it
+        whole = rows.set_index("session")["p"].reindex(vix.index)
+        top.plot(whole.index, whole, color=colour, linewidth=0.7, label=name)
     top.set(title="Probability of a shift, out of sample, over the VIX", ylabel="probability")
     top.legend(frameon=False, ncol=len(heads))
 
 
 def _group_gains(figure: Any, groups: pd.DataFrame) -> None:
-    label = groups["at"] + " " + groups["head"] + " " + groups["horizon"].astype(str)
     names = list(dict.fromkeys(groups["group"]))
-    questions = list(dict.fromkeys(label))
-    figure.set_size_inches(11, 1.5 + 0.42 * len(names) * max(1, len(questions) / 7))
-    axis = figure.subplots()
-    step = 0.8 / len(questions)
-    for number, question in enumerate(questions):
-        rows = groups[label == question]
-        place = np.array([names.index(g) for g in rows["group"]]) + number * step
-        error = np.stack([rows["gain"] - rows["gain_lo"], rows["gain_hi"] - rows["gain"]])
-        axis.errorbar(
-            rows["gain"],
-            place,
-            xerr=np.abs(error.astype(float)),
-            fmt="o",
-            ms=3,
-            lw=1,
-            label=question,
-        )
-    axis.axvline(0.0, color=INK, linewidth=0.8)
-    axis.set_yticks(np.arange(len(names)) + 0.4, names)
-    axis.invert_yaxis()
-    axis.set(title="What each group is worth", xlabel="gain of keeping it (share of climatology)")
-    axis.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    moments = list(dict.fromkeys(groups["at"]))
+    label = groups["head"] + " " + groups["horizon"].astype(str)
+    most = max(label[groups["at"] == at].nunique() for at in moments)
+    figure.set_size_inches(4.2 * len(moments) + 1.5, 1.5 + 0.16 * len(names) * most)
+    axes = figure.subplots(1, len(moments), sharey=True, squeeze=False)[0]
+    for axis, at in zip(axes, moments, strict=True):
+        questions = list(dict.fromkeys(label[groups["at"] == at]))
+        for number, question in enumerate(questions):
+            rows = groups[(groups["at"] == at) & (label == question)]
+            place = np.array([names.index(g) for g in rows["group"]])
+            error = np.stack([rows["gain"] - rows["gain_lo"], rows["gain_hi"] - rows["gain"]])
+            axis.errorbar(
+                rows["gain"],
+                place + 0.8 * (number + 0.5) / len(questions),
+                xerr=np.abs(error.astype(float)),
+                fmt="o",
+                ms=3,
+                lw=1,
+                label=question,
+            )
+        axis.axvline(0.0, color=INK, linewidth=0.8)
+        axis.set(title=at, xlabel="gain of keeping it, 90 % interval", ylim=(len(names), -0.2))
+        axis.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12))
+    for axis in axes:
+        axis.locator_params(axis="x", nbins=5)
+        for border in range(1, len(names)):
+            axis.axhline(border - 0.1, color=GREY, linewidth=0.4)
+    axes[0].set_yticks(np.arange(len(names)) + 0.4, names)
+    figure.suptitle("What each feature group is worth (share of climatology's log loss)")

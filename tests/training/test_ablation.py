@@ -116,7 +116,26 @@ def test_a_young_group_is_compared_with_the_fit_on_its_own_span(quick: TrainingS
     ) / np.mean(np.where(y > 0, -np.log(0.3), -np.log(0.7)))
     assert np.isclose(float(table.loc["crypto", "gain"]), expected)
     assert table["note"].tolist() == [OWN_SPAN, NOT_TAKEN, TOO_SHORT]
-    # a group from which nothing was taken is no test, and no member of the family
     assert table["gain"].isna().tolist() == [False, True, True]
-    assert table.loc["crypto", "p_holm"] == table.loc["crypto", "p_value"]
-    assert bool(table.loc["crypto", "useful"])
+    # shown, however sure it looks, and never a verdict
+    assert table.loc["crypto", "p_value"] < 0.01
+    assert not table["useful"].any()
+
+
+def test_holm_counts_the_questions_that_the_model_could_answer(quick: TrainingSettings) -> None:
+    rng = np.random.default_rng(3)
+    y = (rng.random(600) < 0.3).astype(float)
+    informed, blind = np.where(y > 0, 0.5, 0.2), np.full(600, 0.3)
+    noisy = np.clip(informed + 0.02 * rng.standard_normal(600), 0.01, 0.99)
+    refits = {
+        WHOLE: refit(informed, y),
+        "breadth": refit(blind, y),
+        "events": refit(noisy, y),
+        own_span("crypto"): refit(informed, y),
+        "crypto": refit(blind, y),
+    }
+    asked = [(group, "evening", "spike", 1) for group in ("breadth", "events", "crypto")]
+    table = group_table(refits, asked, quick).set_index("group")
+    # a family of two
+    assert table.loc["breadth", "p_holm"] == 2 * table.loc["breadth", "p_value"]
+    assert table["useful"].tolist() == [True, False, False]

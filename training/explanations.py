@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 
 from training.settings import TrainingSettings
 
-__all__ = ["contributions", "mean_contributions"]
+__all__ = ["contributions", "mean_contributions", "recent_contributions"]
 
 RECENT_SESSIONS = 252
 
@@ -37,15 +38,20 @@ def contributions(bundle: Any, dataset: Any, sessions: pd.DatetimeIndex) -> dict
     return {key: pd.DataFrame.from_dict(found, orient="index") for key, found in rows.items()}
 
 
-def mean_contributions(bundle: Any, dataset: Any, settings: TrainingSettings) -> pd.DataFrame:
+def recent_contributions(bundle: Any, dataset: Any) -> dict[str, pd.DataFrame]:
+    """Contributions over the last year of sessions of a dataset (see `contributions`)."""
+    recent = pd.DatetimeIndex(dataset.features.index[-RECENT_SESSIONS:])
+    return contributions(bundle, dataset, recent)
+
+
+def mean_contributions(
+    found: Mapping[str, pd.DataFrame], settings: TrainingSettings
+) -> pd.DataFrame:
     """Mean absolute contribution of each feature to the primary heads, in log odds.
 
     Returns
     -------
     DataFrame, shape (features, primary heads)
-        Over the last year of sessions of the dataset.
     """
-    recent = pd.DatetimeIndex(dataset.features.index[-RECENT_SESSIONS:])
-    found = contributions(bundle, dataset, recent)
     columns = {key: found[key].abs().mean() for key in settings.primary if key in found}
     return pd.DataFrame(columns).replace(np.nan, 0.0)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from features.home import Home
 from training import gates
-from training.explanations import mean_contributions
+from training.explanations import mean_contributions, recent_contributions
 from training.gates import Gate
 from training.inputs import Inputs
 from training.leak import look_ahead_differences
@@ -27,6 +27,7 @@ def ask_gates(
     champion: Champion | None,
     oos: pd.DataFrame,
     skill: pd.DataFrame,
+    reasons: Mapping[str, pd.DataFrame],
     settings: TrainingSettings,
 ) -> list[Gate]:
     """Answer every gate, in the order of the report.
@@ -39,6 +40,8 @@ def ask_gates(
         What serves now.
     oos, skill : DataFrame
         The candidate's out-of-sample rows and their table.
+    reasons : mapping of str to DataFrame
+        The candidate's recent contributions by head.
     """
     from features.catalog import CATALOG
     from models.bundle import load_bundle
@@ -50,7 +53,7 @@ def ask_gates(
         theirs = load_oos(home, champion.model_version)
         if not champion.fallback:
             standing = load_bundle(home.mlruns / champion.bundle)
-            old = mean_contributions(standing, dataset, settings)
+            old = mean_contributions(recent_contributions(standing, dataset), settings)
     differences, checked = look_ahead_differences(home, inputs)
     return [
         gates.champion_gate(
@@ -65,7 +68,7 @@ def ask_gates(
         gates.look_ahead_gate(differences, checked=checked),
         gates.data_gate(inputs.spine, inputs.until, settings),
         gates.features_gate(bundle.feature_names, list(CATALOG)),
-        gates.stability_gate(old, mean_contributions(bundle, dataset, settings), settings),
+        gates.stability_gate(old, mean_contributions(reasons, settings), settings),
     ]
 
 

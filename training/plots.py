@@ -11,6 +11,7 @@ import pandas as pd
 
 from features.bands import BAND_EDGES, BAND_NAMES
 from models.scores import calibration_bins, log_loss_rows
+from training.diagnostics import alarms, lead_times
 from training.evaluate import best_baseline
 
 __all__ = ["draw_all"]
@@ -33,8 +34,8 @@ def draw_all(
     Parameters
     ----------
     folder : Path
-        Gets ``reliability.png``, ``skill_by_year.png``, ``probability_timeline.png`` and, with a
-        group table, ``group_gains.png``.
+        Gets ``reliability.png``, ``skill_by_year.png``, ``probability_timeline.png``,
+        ``lead_time.png`` and, with a group table, ``group_gains.png``.
     oos : DataFrame
         Scored rows.
     spine : DataFrame
@@ -54,6 +55,7 @@ def draw_all(
         drawn.append(_draw(folder / "reliability.png", _reliability, heads))
         drawn.append(_draw(folder / "skill_by_year.png", _skill_by_year, heads))
         drawn.append(_draw(folder / "probability_timeline.png", _timeline, heads, spine))
+        drawn.append(_draw(folder / "lead_time.png", _lead_time, heads))
     scored = groups.dropna(subset=["gain"]) if len(groups) else groups
     if len(scored):
         drawn.append(_draw(folder / "group_gains.png", _group_gains, scored))
@@ -131,6 +133,30 @@ def _timeline(figure: Any, heads: dict[str, pd.DataFrame], spine: pd.DataFrame) 
         top.plot(whole.index, whole, color=colour, linewidth=0.7, label=name)
     top.set(title="Probability of a shift, out of sample, over the VIX", ylabel="probability")
     top.legend(frameon=False, ncol=len(heads))
+
+
+def _lead_time(figure: Any, heads: dict[str, pd.DataFrame]) -> None:
+    axes = figure.subplots(1, len(heads), squeeze=False)[0]
+    for axis, (name, rows) in zip(axes, heads.items(), strict=True):
+        y = rows["y"].to_numpy(dtype=float)
+        leads = {
+            label: lead_times(y, alarms(rows[column].to_numpy(dtype=float)))
+            for column, label in (("p", "model"), ("prior", "path prior"))
+        }
+        top = int(max(np.nanmax(np.append(found, 1.0)) for found in leads.values()))
+        counts = np.arange(top + 1)
+        for (label, found), colour in zip(leads.items(), (CALM, GREY), strict=True):
+            # share of all episodes that were called at least so many sessions before their end
+            share = [float(np.mean(found >= count)) for count in counts]
+            axis.step(counts, share, where="post", color=colour, label=label)
+        axis.set(
+            title=f"{name}: alarms on a tenth of the sessions",
+            xlabel="sessions of warning, at least",
+            ylabel=f"share of {len(leads['model'])} episodes",
+            ylim=(0.0, 1.0),
+            xlim=(0, min(top, 30)),
+        )
+        axis.legend(frameon=False)
 
 
 def _group_gains(figure: Any, groups: pd.DataFrame) -> None:

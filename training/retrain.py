@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from features.errors import DataError, RefusedError, StormpetrelError
 from features.home import PROJECT_ROOT, Home
 from training.ablation import group_table
 from training.evaluate import skill_table
+from training.explanations import recent_contributions
 from training.gates import Gate
 from training.inputs import Inputs, check_until, config_hash, gather, git_revision
 from training.judge import ask_gates, decide
@@ -152,10 +153,15 @@ class _Run:
         skill: pd.DataFrame,
         table: pd.DataFrame,
     ) -> RetrainReport:
+        from models.bundle import load_bundle
+
         self.tell(0.91, "gates")
         champion = read_champion(self.home)
         candidate = self._bundle(stage, forecasters, fallback=False)
-        answers = ask_gates(self.home, self.inputs, candidate, champion, oos, skill, self.settings)
+        reasons = recent_contributions(load_bundle(candidate), self._first_dataset())
+        answers = ask_gates(
+            self.home, self.inputs, candidate, champion, oos, skill, reasons, self.settings
+        )
         promoted, fallback = decide(answers, champion)
         if fallback:
             candidate = self._bundle(stage, forecasters, fallback=True)
@@ -163,7 +169,7 @@ class _Run:
         report = self._report(version, promoted, fallback, answers, skill, table)
         self._stage("gates")
         self.tell(0.94, "plots and records")
-        self._record(report, oos, skill, table)
+        self._record(report, oos, skill, table, reasons)
         if promoted:
             set_champion(
                 self.home,
@@ -238,12 +244,21 @@ class _Run:
             stages=self.stages,
         )
 
+    def _first_dataset(self) -> Any:
+        return next(iter(self.inputs.datasets.values()))
+
     def _record(
-        self, report: RetrainReport, oos: pd.DataFrame, skill: pd.DataFrame, table: pd.DataFrame
+        self,
+        report: RetrainReport,
+        oos: pd.DataFrame,
+        skill: pd.DataFrame,
+        table: pd.DataFrame,
+        reasons: Mapping[str, pd.DataFrame],
     ) -> None:
         from training.plots import draw_all
+        from training.plots_reasons import draw_reasons
 
-        dataset = next(iter(self.inputs.datasets.values()))
+        dataset = self._first_dataset()
         last = dataset.features.tail(1)
         history = self.inputs.spine.loc[: last.index[-1]].tail(EXAMPLE_SESSIONS)
         revision = git_revision(PROJECT_ROOT)
@@ -262,7 +277,10 @@ class _Run:
             },
             config=self._config(),
         )
-        draw_all(folder / "plots", oos, self.inputs.spine, table, primary=self.settings.primary)
+        primary = self.settings.primary
+        draw_all(folder / "plots", oos, self.inputs.spine, table, primary=primary)
+        mine = {key: reasons[key] for key in primary if key in reasons}
+        draw_reasons(folder / "plots", mine, dataset.features)
 
     def _track(self, report: RetrainReport) -> RetrainReport:
         from training.track import push

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ def draw_all(
     folder: Path,
     oos: pd.DataFrame,
     spine: pd.DataFrame,
-    groups: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
     *,
     primary: tuple[str, ...],
 ) -> list[Path]:
@@ -35,13 +35,13 @@ def draw_all(
     ----------
     folder : Path
         Gets ``reliability.png``, ``skill_by_year.png``, ``probability_timeline.png``,
-        ``lead_time.png`` and, with a group table, ``group_gains.png``.
+        ``lead_time.png`` and, with their tables, ``group_gains.png`` and ``event_study.png``.
     oos : DataFrame
         Scored rows.
     spine : DataFrame
         For the VIX close under the probabilities.
-    groups : DataFrame
-        Group table; may be empty.
+    tables : mapping of str to DataFrame
+        ``groups`` and ``event_study``; either may be empty.
     primary : tuple of str
         Heads, in the evening, that the pictures are about.
     """
@@ -56,9 +56,11 @@ def draw_all(
         drawn.append(_draw(folder / "skill_by_year.png", _skill_by_year, heads))
         drawn.append(_draw(folder / "probability_timeline.png", _timeline, heads, spine))
         drawn.append(_draw(folder / "lead_time.png", _lead_time, heads))
-    scored = groups.dropna(subset=["gain"]) if len(groups) else groups
+    scored = tables["groups"].dropna(subset=["gain"])
     if len(scored):
         drawn.append(_draw(folder / "group_gains.png", _group_gains, scored))
+    if len(tables["event_study"]):
+        drawn.append(_draw(folder / "event_study.png", _event_study, tables["event_study"]))
     return drawn
 
 
@@ -157,6 +159,23 @@ def _lead_time(figure: Any, heads: dict[str, pd.DataFrame]) -> None:
             xlim=(0, min(top, 30)),
         )
         axis.legend(frameon=False)
+
+
+def _event_study(figure: Any, study: pd.DataFrame) -> None:
+    outcomes = list(dict.fromkeys(study["outcome"]))
+    axes = figure.subplots(1, len(outcomes), squeeze=False)[0]
+    for axis, outcome in zip(axes, outcomes, strict=True):
+        rows = study[study["outcome"] == outcome]
+        axis.fill_between(
+            rows["horizon"], rows["effect_lo"], rows["effect_hi"], color=CALM, alpha=0.2, lw=0
+        )
+        axis.plot(rows["horizon"], rows["effect"], "o-", color=CALM)
+        axis.axhline(0.0, color=INK, linewidth=0.8)
+        axis.set(title=outcome, xlabel="sessions after", ylabel="difference to matched days")
+    count = int(study["events"].max())
+    figure.suptitle(
+        f"After {count} cascades, against days alike in VIX and return (90 % interval, a look back)"
+    )
 
 
 def _group_gains(figure: Any, groups: pd.DataFrame) -> None:

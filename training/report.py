@@ -36,6 +36,9 @@ class RetrainReport:
         Whether it is champion now, and whether it answers with the baseline.
     skill, groups : list of dict
         Rows of the two tables.
+    direction, event_study : list of dict
+        Whether liquidations lead, and what followed cascades (`training.direction`,
+        `training.event_study`).
     """
 
     run_id: str | None
@@ -50,6 +53,8 @@ class RetrainReport:
     gates: list[Gate]
     skill: list[dict[str, Any]]
     groups: list[dict[str, Any]]
+    direction: list[dict[str, Any]] = field(default_factory=list)
+    event_study: list[dict[str, Any]] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
     tracking_error: str | None = None
 
@@ -68,6 +73,8 @@ class RetrainReport:
             "gates": [gate.to_json() for gate in self.gates],
             "skill": self.skill,
             "groups": self.groups,
+            "direction": self.direction,
+            "event_study": self.event_study,
             "stages": {name: round(value, 3) for name, value in self.stages.items()},
             "tracking_error": self.tracking_error,
         }

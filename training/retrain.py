@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock, Timeout
 
-from features.errors import DataError, RefusedError, StormpetrelError
+from features.errors import DataError, StormpetrelError
 from features.home import PROJECT_ROOT, Home
 from training.ablation import group_table
+from training.alone import alone
+from training.direction import direction_table
 from training.evaluate import skill_table
+from training.event_study import STUDY_COLUMNS, event_study
 from training.explanations import recent_contributions
 from training.gates import Gate
 from training.inputs import Inputs, check_until, config_hash, gather, git_revision
@@ -93,7 +94,7 @@ def retrain(
     model = model_settings or ModelSettings.from_json(home.config_section("models"))
     day, spine = check_until(home, until)
     tell = progress or _silent
-    with _alone(home, settings, tell):
+    with alone(home, settings, tell):
         chosen = tuple(ats or settings.moments)
         inputs = gather(home, day, spine, chosen, progress=_part(tell, 0.0, 0.12))
         run = _Run(home, settings, model, inputs, processes, tell, began)
@@ -140,9 +141,15 @@ class _Run:
             oos = self._oos([r for r in results if r.job.tag == ""])
             skill = skill_table(oos, self.settings)
             table = self._group_table(results, plan) if groups else empty_groups()
+            tables = {
+                "skill": skill,
+                "groups": table,
+                "direction": direction_table(self.inputs.datasets, self.settings),
+                "event_study": self._event_study(),
+            }
             self._stage("tables")
             forecasters = {r.job.at: r.forecaster for r in results if r.forecaster is not None}
-            return self._finish(stage, forecasters, plan, oos, skill, table)
+            return self._finish(stage, forecasters, plan, oos, tables)
 
     def _finish(
         self,
@@ -150,8 +157,7 @@ class _Run:
         forecasters: dict[str, Any],
         plan: Plan,
         oos: pd.DataFrame,
-        skill: pd.DataFrame,
-        table: pd.DataFrame,
+        tables: dict[str, pd.DataFrame],
     ) -> RetrainReport:
         from models.bundle import load_bundle
 
@@ -160,16 +166,23 @@ class _Run:
         candidate = self._bundle(stage, forecasters, fallback=False)
         reasons = recent_contributions(load_bundle(candidate), self._first_dataset())
         answers = ask_gates(
-            self.home, self.inputs, candidate, champion, oos, skill, reasons, self.settings
+            self.home,
+            self.inputs,
+            candidate,
+            champion,
+            oos,
+            tables["skill"],
+            reasons,
+            self.settings,
         )
         promoted, fallback = decide(answers, champion)
         if fallback:
             candidate = self._bundle(stage, forecasters, fallback=True)
         version = publish(self.home, candidate, stage / "folds", plan.folds)
-        report = self._report(version, promoted, fallback, answers, skill, table)
+        report = self._report(version, promoted, fallback, answers, tables)
         self._stage("gates")
         self.tell(0.94, "plots and records")
-        self._record(report, oos, skill, table, reasons)
+        self._record(report, oos, tables, reasons)
         if promoted:
             set_champion(
                 self.home,
@@ -225,8 +238,7 @@ class _Run:
         promoted: bool,
         fallback: bool,
         answers: list[Gate],
-        skill: pd.DataFrame,
-        table: pd.DataFrame,
+        tables: Mapping[str, pd.DataFrame],
     ) -> RetrainReport:
         return RetrainReport(
             run_id=None,
@@ -239,10 +251,18 @@ class _Run:
             seconds=perf_counter() - self.began,
             oos_path=str(run_folder(self.home, version) / "oos.parquet"),
             gates=answers,
-            skill=clean(skill),
-            groups=clean(table),
+            skill=clean(tables["skill"]),
+            groups=clean(tables["groups"]),
+            direction=clean(tables["direction"]),
+            event_study=clean(tables["event_study"]),
             stages=self.stages,
         )
+
+    def _event_study(self) -> pd.DataFrame:
+        evening = self.inputs.datasets.get("evening")
+        if evening is None:
+            return pd.DataFrame(columns=list(STUDY_COLUMNS))
+        return event_study(evening.features, self.inputs.spine)
 
     def _first_dataset(self) -> Any:
         return next(iter(self.inputs.datasets.values()))
@@ -251,8 +271,7 @@ class _Run:
         self,
         report: RetrainReport,
         oos: pd.DataFrame,
-        skill: pd.DataFrame,
-        table: pd.DataFrame,
+        tables: dict[str, pd.DataFrame],
         reasons: Mapping[str, pd.DataFrame],
     ) -> None:
         from training.plots import draw_all
@@ -263,22 +282,20 @@ class _Run:
         history = self.inputs.spine.loc[: last.index[-1]].tail(EXAMPLE_SESSIONS)
         revision = git_revision(PROJECT_ROOT)
         model = self.model.to_json()
-        extra = run_details(report, self.inputs, skill, self.settings, model, revision=revision)
+        extra = run_details(
+            report, self.inputs, tables["skill"], self.settings, model, revision=revision
+        )
         folder = write_run(
             self.home,
             report,
             extra,
             oos=oos,
             example=input_frame(last, history),
-            tables={
-                "skill": skill,
-                "groups": table,
-                "features": catalogue_table(dataset.features),
-            },
+            tables=tables | {"features": catalogue_table(dataset.features)},
             config=self._config(),
         )
         primary = self.settings.primary
-        draw_all(folder / "plots", oos, self.inputs.spine, table, primary=primary)
+        draw_all(folder / "plots", oos, self.inputs.spine, tables, primary=primary)
         mine = {key: reasons[key] for key in primary if key in reasons}
         draw_reasons(folder / "plots", mine, dataset.features)
 
@@ -306,27 +323,6 @@ class _Run:
 
     def _stage(self, name: str) -> None:
         self.stages[name] = perf_counter() - self.began - sum(self.stages.values())
-
-
-@contextmanager
-def _alone(home: Home, settings: TrainingSettings, tell: Progress) -> Iterator[None]:
-    home.writable(home.mlruns)
-    lock = FileLock(home.mlruns / ".retrain.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        tell(0.0, "another retrain is running in this home: waiting for it")
-        try:
-            lock.acquire(timeout=settings.lock_wait_seconds)
-        except Timeout as error:
-            raise RefusedError(
-                f"another retrain has held {home.mlruns} for {settings.lock_wait_seconds:.0f} s. "
-                "Wait for it to end, or raise lock_wait_seconds in [training]."
-            ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _part(tell: Progress, low: float, high: float) -> Progress:

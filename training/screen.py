@@ -28,13 +28,7 @@ def _number(value: float | None, form: str) -> str:
 
 def skill_table(skill: Sequence[Mapping[str, Any]]) -> Table:
     """Show each head's log loss beside its best baseline, and the gain with its interval."""
-    table = Table(
-        title="Skill out of sample: gain in log loss over the best baseline, 90 % interval",
-        title_justify="left",
-        header_style="bold",
-        box=None,
-        pad_edge=False,
-    )
+    table = _table("Skill out of sample: gain in log loss over the best baseline, 90 % interval")
     for name in ("at", "head"):
         table.add_column(name)
     for name in ("h", "n", "base", "AUC", "log loss"):
@@ -60,13 +54,7 @@ def skill_table(skill: Sequence[Mapping[str, Any]]) -> Table:
 
 def group_table(groups: Sequence[Mapping[str, Any]]) -> Table:
     """Show what each feature group was worth; a group whose interval crosses zero adds nothing."""
-    table = Table(
-        title="Does a feature group earn its place? Gain with it over a refit without it",
-        title_justify="left",
-        header_style="bold",
-        box=None,
-        pad_edge=False,
-    )
+    table = _table("Does a feature group earn its place? Gain with it over a refit without it")
     for name in ("group", "at", "head"):
         table.add_column(name)
     table.add_column("h", justify="right")
@@ -78,11 +66,44 @@ def group_table(groups: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
+def direction_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Show whether liquidations know more than equity and VIX moves up to the same moment."""
+    table = _table("Which way does it run? Gain over what the other side's moves said already")
+    for name in ("question", "at", "target"):
+        table.add_column(name)
+    table.add_column("gain")
+    table.add_column("note", overflow="fold")
+    for row in rows:
+        target = f"{row['head']} {row['horizon']}"
+        table.add_row(row["question"], row["at"], target, _gain(row), row["note"] or "")
+    return table
+
+
+def study_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Show what followed cascades, less what followed matched days."""
+    table = _table("After cascades, less matched days (a look back, no forecast)")
+    table.add_column("outcome")
+    for name in ("sessions", "events", "difference", "90 % interval"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        interval = f"[{row['effect_lo']:+.2f}, {row['effect_hi']:+.2f}]"
+        table.add_row(
+            row["outcome"],
+            str(row["horizon"]),
+            str(row["events"]),
+            f"{row['effect']:+.2f}",
+            interval,
+        )
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+
+
 def gate_table(gates: Sequence[Mapping[str, Any]]) -> Table:
     """Show each gate, whether it passed, and why."""
-    table = Table(
-        title="Gates", title_justify="left", header_style="bold", box=None, pad_edge=False
-    )
+    table = _table("Gates")
     table.add_column("gate")
     table.add_column("passed")
     table.add_column("detail", overflow="fold")
@@ -112,6 +133,10 @@ def retrain_screen(report: Mapping[str, Any]) -> Group:
     ]
     if report["groups"]:
         parts += [Text(), group_table(report["groups"])]
+    if report["direction"]:
+        parts += [Text(), direction_table(report["direction"])]
+    if report["event_study"]:
+        parts += [Text(), study_table(report["event_study"])]
     return Group(*parts)
 
 

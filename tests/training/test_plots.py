@@ -43,13 +43,25 @@ def test_every_picture_is_a_png(world: Any, oos: pd.DataFrame, tmp_path: Path) -
             "gain_hi": [0.02, np.nan, 0.01],
         }
     )
-    drawn = draw_all(tmp_path, oos, world.spine, groups, primary=("shift_up_5", "shift_up_10"))
+    study = pd.DataFrame(
+        {
+            "outcome": "vix_change_pct",
+            "horizon": [1, 5],
+            "events": 20,
+            "effect": [0.1, -0.2],
+            "effect_lo": [-1.0, -1.0],
+            "effect_hi": [1.0, 1.0],
+        }
+    )
+    tables = {"groups": groups, "event_study": study}
+    drawn = draw_all(tmp_path, oos, world.spine, tables, primary=("shift_up_5", "shift_up_10"))
     assert {path.stem for path in drawn} == {
         "reliability",
         "skill_by_year",
         "probability_timeline",
         "lead_time",
         "group_gains",
+        "event_study",
     }
     assert all(path.read_bytes().startswith(PNG) for path in drawn)
 

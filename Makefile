@@ -95,7 +95,7 @@ bench: $(STAMP)  ## every benchmark, on the market files in DATA; takes half an 
 lock: $(STAMP)  ## refresh requirements.lock (needs uv)
 	@[ -n "$(UV)" ] || { echo "make lock needs uv: pip install uv" >&2; exit 2; }
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --upgrade --generate-hashes --no-header \
-		--no-annotate --extra data --extra baselines --extra report --extra dev --quiet -o requirements.lock
+		--no-annotate --extra data --extra baselines --extra report --extra postgres --extra dev --quiet -o requirements.lock
 
 clean:  ## remove the environment, caches and the demo's home; never your own home
 	rm -rf .venv .venv-spark $(DEMO_HOME) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* build *.egg-info

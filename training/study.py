@@ -26,7 +26,6 @@ __all__ = ["Study", "default_fit", "open_study", "run_trials", "trial_table"]
 Progress = Callable[[float, str], None]
 STARTUP_TRIALS = 8
 WARMUP_FOLDS = 2
-HEARTBEAT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,8 @@ class Study:
 
         if self.location.startswith("journal:"):
             return JournalStorage(JournalFileBackend(self.location.removeprefix("journal:")))
-        # a machine that dies stops its heartbeat; its trial then counts as failed
-        return RDBStorage(self.location, heartbeat_interval=HEARTBEAT_SECONDS)
+        # a machine that dies leaves its trial running; only finished ones are counted
+        return RDBStorage(self.location)
 
 
 def open_study(home: Home, name: str, *, storage: str | None = None) -> Study:
@@ -94,7 +93,9 @@ def open_study(home: Home, name: str, *, storage: str | None = None) -> Study:
         raise UsageError(
             f"`storage` must be a database URL such as postgresql://host/name, got {storage!r}."
         )
-    return Study(name, storage, f"{scheme}://{rest.rpartition('@')[2]}")
+    # SQLAlchemy's own default is an older driver; ours is psycopg 3
+    driver = "postgresql+psycopg" if scheme in ("postgresql", "postgres") else scheme
+    return Study(name, f"{driver}://{rest}", f"{scheme}://{rest.rpartition('@')[2]}")
 
 
 def run_trials(

@@ -12,8 +12,13 @@ import pandas as pd
 import pytest
 
 from features.home import Home
+from models.dataset import Dataset
 from models.heads import HeadKey, head_keys, labels
+from models.settings import ModelSettings
 from training.settings import TrainingSettings
+from training.tuning_folds import TuningFolds, build_folds
+
+SEARCHED = ("shift_up_5", "shift_down_5")
 
 
 @pytest.fixture
@@ -111,5 +116,59 @@ def fake_fit() -> Callable[..., FakeForecaster]:
         return FakeForecaster(
             dataset.at, until, keys, rates, tuple(dataset.features.columns), light
         )
+
+    return fit
+
+
+@pytest.fixture(scope="session")
+def dataset(world: SimpleNamespace) -> Dataset:
+    return Dataset(
+        "evening",
+        world.features,
+        world.spine,
+        world.labels,
+        world.label_end,
+        world.labels * 0.0 + 0.2,
+        world.labels[[]],
+    )
+
+
+@pytest.fixture(scope="session")
+def folds(dataset: Dataset, world: SimpleNamespace) -> TuningFolds:
+    return build_folds(dataset, last=world.days[700], heads=SEARCHED, embargo=21)
+
+
+@dataclass
+class Oracle:
+    """Says the truth the more clearly, the nearer `lambda_l2` is to 50."""
+
+    settings: ModelSettings
+    keys: list[Any]
+
+    def predict(self, dataset: Dataset, sessions: pd.DatetimeIndex, *, light: bool) -> pd.DataFrame:
+        sharp = float(np.exp(-abs(np.log(self.settings.lambda_l2 / 50.0))))
+        parts = []
+        for key in self.keys:
+            y = dataset.labels[key.id].reindex(sessions).fillna(0.5).to_numpy()
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "session": sessions,
+                        "at": dataset.at,
+                        "head": key.head,
+                        "horizon": key.horizon,
+                        "p": 0.3 + 0.4 * sharp * (y - 0.5),
+                        "prior": 0.3,
+                        "climatology": 0.3,
+                    }
+                )
+            )
+        return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Callable[..., Oracle]:
+    def fit(dataset: Dataset, *, settings: ModelSettings, heads: list[Any], **_: Any) -> Oracle:
+        return Oracle(settings, heads)
 
     return fit

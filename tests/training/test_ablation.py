@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import date
 from types import SimpleNamespace
 from typing import Any
@@ -53,7 +54,7 @@ def test_the_closed_window_is_heard_before_the_open_though_it_is_young(
 
 
 def test_both_sides_of_a_young_group_learn_from_its_own_span(
-    world: SimpleNamespace, fake_fit: Any
+    world: SimpleNamespace, dataset: Dataset, fake_fit: Any
 ) -> None:
     features = world.features.assign(b1=world.features["a1"].where(world.days >= world.days[100]))
     folds = folds_of(world)
@@ -71,15 +72,7 @@ def test_both_sides_of_a_young_group_learn_from_its_own_span(
         seen.append(dataset.features)
         return fake_fit(dataset, **kwargs)
 
-    data = Dataset(
-        "evening",
-        features,
-        world.spine,
-        world.labels,
-        world.label_end,
-        world.labels * 0.0,
-        world.labels[[]],
-    )
+    data = dataclasses.replace(dataset, features=features)
     run_jobs(mine[:2], {"evening": data}, None, fit=watch)
     assert all(frame.index[0] == world.days[100] for frame in seen)
     old = next(job for job in jobs if job.tag == "breadth")

@@ -24,17 +24,8 @@ def test_permuted_labels_keep_rate_and_runs_but_not_place(world: Any) -> None:
 
 
 def test_a_forecaster_without_information_makes_no_claim(
-    world: Any, fake_fit: Any, quick: TrainingSettings
+    world: Any, dataset: Dataset, fake_fit: Any, quick: TrainingSettings
 ) -> None:
-    dataset = Dataset(
-        "evening",
-        world.features,
-        world.spine,
-        world.labels,
-        world.label_end,
-        world.labels * 0.0 + 0.2,
-        world.labels[[]],
-    )
     folds = walk_forward_folds(world.days, first=date(2008, 1, 1), min_train=400)
     groups = {"a1": "breadth", "a2": "breadth", "b1": "events"}
     for seed in (1, 2, None):

@@ -17,7 +17,7 @@ _REGIME_STYLE = {
     "elevated": "yellow",
     "crisis": "bold red",
 }
-_BAR_WIDTH = 20
+_BAR_WIDTH = 12
 _REASONS = 6
 
 
@@ -39,11 +39,11 @@ def _bar(probability: float, climatology: float | None) -> Text:
 
 def forecast_table(heads: Sequence[Mapping[str, Any]]) -> Table:
     """Show each head's probability beside its interval, its prior and its climatology."""
-    table = _table("Forecast, each probability beside its baselines")
+    table = _table("Forecast, each probability beside its 90 % interval and its baselines")
     table.add_column("head")
     table.add_column("h", justify="right")
     table.add_column("")
-    for name in ("probability", "90 % interval", "prior", "climatology"):
+    for name in ("probability", "90 %", "prior", "climatology"):
         table.add_column(name, justify="right")
     for head in heads:
         probability = head["probability"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from string import ascii_lowercase
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,7 +11,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["demo_screen", "gate_table", "group_table", "retrain_screen", "skill_table"]
+__all__ = ["demo_screen", "gate_table", "group_tables", "retrain_screen", "skill_tables"]
 
 
 def _gain(row: Mapping[str, Any]) -> Text:
@@ -26,57 +27,74 @@ def _number(value: float | None, form: str) -> str:
     return "·" if value is None else format(value, form)
 
 
-def skill_table(skill: Sequence[Mapping[str, Any]]) -> Table:
-    """Show each head's log loss beside its best baseline, and the gain with its interval."""
-    table = _table("Skill out of sample: gain in log loss over the best baseline, 90 % interval")
-    for name in ("at", "head"):
-        table.add_column(name)
-    for name in ("h", "n", "base", "AUC", "log loss"):
-        table.add_column(name, justify="right")
-    table.add_column("best baseline")
-    table.add_column("gain")
-    table.add_column("ECE", justify="right")
-    for row in skill:
-        table.add_row(
-            row["at"],
-            row["head"],
-            str(row["horizon"]),
-            f"{row['n']:,}",
-            _number(row["base_rate"], ".3f"),
-            _number(row["auc"], ".3f"),
-            _number(row["log_loss"], ".4f"),
-            f"{row['best_baseline']} {_number(row['log_loss_best_baseline'], '.4f')}",
-            _gain(row),
-            _number(row["ece"], ".3f"),
-        )
-    return table
+def skill_tables(skill: Sequence[Mapping[str, Any]]) -> Group:
+    """Show, moment by moment, each head's gain over its best baseline, with its interval."""
+    parts: list[RenderableType] = [
+        Text("Skill out of sample: gain in log loss over the best baseline, 90 % interval", "bold")
+    ]
+    for at in dict.fromkeys(row["at"] for row in skill):
+        table = _table(str(at))
+        table.add_column("head")
+        for name in ("h", "n"):
+            table.add_column(name, justify="right")
+        table.add_column("best baseline")
+        table.add_column("gain")
+        table.add_column("ECE", justify="right")
+        for row in skill:
+            if row["at"] == at:
+                table.add_row(
+                    row["head"],
+                    str(row["horizon"]),
+                    f"{row['n']:,}",
+                    row["best_baseline"],
+                    _gain(row),
+                    _number(row["ece"], ".3f"),
+                )
+        parts += [table]
+    return Group(*parts)
 
 
-def group_table(groups: Sequence[Mapping[str, Any]]) -> Table:
-    """Show what each feature group was worth; a group whose interval crosses zero adds nothing."""
-    table = _table("Does a feature group earn its place? Gain with it over a refit without it")
-    for name in ("group", "at", "head"):
-        table.add_column(name)
-    table.add_column("h", justify="right")
-    table.add_column("gain")
-    table.add_column("note", overflow="fold")
-    for row in groups:
-        note = row.get("note") or ""
-        table.add_row(row["group"], row["at"], row["head"], str(row["horizon"]), _gain(row), note)
-    return table
+def group_tables(groups: Sequence[Mapping[str, Any]]) -> Group:
+    """Show what each feature group was worth; an interval that crosses zero adds nothing."""
+    marks = _footnotes(groups)
+    parts: list[RenderableType] = [
+        Text("Does a feature group earn its place? Gain with it over a refit without it", "bold"),
+        Text("* the gain stands Holm's correction over the whole table", "dim"),
+        *(Text(f"{mark} {note}", "dim") for note, mark in marks.items()),
+    ]
+    for at in dict.fromkeys(row["at"] for row in groups):
+        table = _table(str(at))
+        table.add_column("group")
+        table.add_column("head")
+        table.add_column("h", justify="right")
+        table.add_column("gain")
+        table.add_column("")
+        for row in groups:
+            if row["at"] == at:
+                mark = "*" if row.get("useful") else marks.get(row["note"] or "", "")
+                table.add_row(row["group"], row["head"], str(row["horizon"]), _gain(row), mark)
+        parts += [table]
+    return Group(*parts)
 
 
-def direction_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+def direction_screen(rows: Sequence[Mapping[str, Any]]) -> Group:
     """Show whether liquidations know more than equity and VIX moves up to the same moment."""
+    marks = _footnotes(rows)
     table = _table("Which way does it run? Gain over what the other side's moves said already")
     for name in ("question", "at", "target"):
         table.add_column(name)
     table.add_column("gain")
-    table.add_column("note", overflow="fold")
+    table.add_column("")
     for row in rows:
         target = f"{row['head']} {row['horizon']}"
-        table.add_row(row["question"], row["at"], target, _gain(row), row["note"] or "")
-    return table
+        mark = marks.get(row["note"] or "", "")
+        table.add_row(row["question"], row["at"], target, _gain(row), mark)
+    return Group(table, *(Text(f"{mark} {note}", "dim") for note, mark in marks.items()))
+
+
+def _footnotes(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    notes = dict.fromkeys(str(row["note"]) for row in rows if row["note"])
+    return dict(zip(notes, ascii_lowercase, strict=False))
 
 
 def study_table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -129,12 +147,12 @@ def retrain_screen(report: Mapping[str, Any]) -> Group:
         Text(),
         gate_table(report["gates"]),
         Text(),
-        skill_table(report["skill"]),
+        skill_tables(report["skill"]),
     ]
     if report["groups"]:
-        parts += [Text(), group_table(report["groups"])]
+        parts += [Text(), group_tables(report["groups"])]
     if report["direction"]:
-        parts += [Text(), direction_table(report["direction"])]
+        parts += [Text(), direction_screen(report["direction"])]
     if report["event_study"]:
         parts += [Text(), study_table(report["event_study"])]
     return Group(*parts)
@@ -155,7 +173,7 @@ def demo_screen(
         rule,
         gate_table(retrain["gates"]),
         Text(),
-        skill_table(retrain["skill"]),
+        skill_tables(retrain["skill"]),
         rule,
         Text(f"market, runs, scores   {home}"),
         Text(f"out-of-sample rows     {retrain['oos_path']}"),

@@ -4,6 +4,9 @@ It is a regularised stack, in log odds, of experts that are named here in advanc
 structural baselines, two ridge logistics on all structural inputs and, where a head compares
 realised volatility with a threshold, a logistic on the margin of a log-variance forecast. The
 weights are not negative and sum to one, so the stack can be the best baseline and never runs off.
+
+What the stack learnt is trusted as far as there were independent cases to learn it from; the rest
+of the weight lies on the path prior as it is, which needs no labels.
 """
 
 from __future__ import annotations
@@ -20,7 +23,17 @@ from models.logit import RidgeLogit, logit
 from models.structural import HAR, IVTS, SEVEN, SPLINE, VARIANCE
 from models.variance import LogVariance, has_margin
 
-__all__ = ["STACK_PENALTY", "Expert", "Offset", "expert_names", "fit_experts", "stack_weights"]
+__all__ = [
+    "PRIOR",
+    "STACK_PENALTY",
+    "Expert",
+    "Offset",
+    "earned_trust",
+    "expert_names",
+    "fit_experts",
+    "lean_on_prior",
+    "stack_weights",
+]
 
 STACK = tuple(dict.fromkeys((*VARIANCE, *SPLINE[1:], IVTS)))
 # Columns and ridge of each expert.
@@ -37,6 +50,9 @@ _COLUMNS: dict[str, tuple[tuple[str, ...], float]] = {
 }
 # Pull of the weights to equal ones, in nats of log loss.
 STACK_PENALTY = 0.002
+PRIOR = "prior"
+# Independent cases of the rarer outcome at which stack and prior weigh the same.
+EVEN_CASES = 20.0
 MIN_KNOWN = 250
 MIN_OF_EACH = 5
 LOG_ODDS_LIMIT = 12.0
@@ -110,7 +126,7 @@ def expert_names(key: HeadKey) -> tuple[str, ...]:
         names.discard("margin")
     if HEADS[key.head].needs_open:
         # The prior of an open head follows the feed's last opens; a fit on older ones does not.
-        names.add("prior")
+        names.add(PRIOR)
     return tuple(sorted(names))
 
 
@@ -137,7 +153,7 @@ def fit_experts(
     variance = LogVariance.fit(key, inputs, log_variance) if has_margin(key) else None
     out: dict[str, Expert] = {}
     for name in expert_names(key):
-        if name == "prior":
+        if name == PRIOR:
             out[name] = Expert(None)
             continue
         columns, ridge = _COLUMNS[name]
@@ -177,6 +193,27 @@ def stack_weights(log_odds: np.ndarray, y: np.ndarray, *, penalty: float) -> np.
     found = minimize(objective, np.zeros(k), jac=True, method="L-BFGS-B")
     w = np.exp(found.x - found.x.max())
     return np.asarray(w / w.sum())
+
+
+def earned_trust(y: np.ndarray, horizon: int) -> float:
+    """Share of the weight that the stack has earned, the rest lies on the path prior.
+
+    Parameters
+    ----------
+    y : ndarray
+        Training labels.
+    horizon : int
+        Sessions that a label spans: so many neighbours tell the same case.
+    """
+    cases = min(float(y.sum()), float(y.size - y.sum())) / horizon
+    return cases / (cases + EVEN_CASES)
+
+
+def lean_on_prior(weights: Mapping[str, float], trust: float) -> dict[str, float]:
+    """Scale the experts' weights by `trust` and give the rest to the prior; names are sorted."""
+    scaled = {name: trust * weight for name, weight in weights.items()}
+    scaled[PRIOR] = scaled.get(PRIOR, 0.0) + 1.0 - trust
+    return {name: scaled[name] for name in sorted(scaled)}
 
 
 def _fit(columns: tuple[str, ...], x: np.ndarray, y: np.ndarray, ridge: float) -> RidgeLogit:

@@ -18,8 +18,17 @@ import pandas as pd
 from models.blocks import block_folds
 from models.boosters import Booster, Matrix, fit_booster
 from models.heads import HeadKey
-from models.logit import RidgeLogit, sigmoid
-from models.offset import Offset, expert_names, fit_experts, stack_weights
+from models.logit import RidgeLogit, logit, sigmoid
+from models.offset import (
+    PRIOR,
+    Expert,
+    Offset,
+    earned_trust,
+    expert_names,
+    fit_experts,
+    lean_on_prior,
+    stack_weights,
+)
 from models.scores import log_loss
 from models.settings import ModelSettings
 from models.window import fit_window, window_columns, window_parts
@@ -245,9 +254,11 @@ def fit_shift(
             said[held, j] = some[name].log_odds(inputs, prior)
         experts.append(some)
     weights = stack_weights(said, sample.y, penalty=settings.stack_penalty)
-    shares = {name: float(w) for name, w in zip(names, weights, strict=True)}
-    offsets = tuple(Offset(shares, some) for some in experts)
-    unseen = said @ weights
+    alone = logit(sample.prior, clip=1e-4)
+    trust = earned_trust(sample.y, key.horizon)
+    shares = lean_on_prior(dict(zip(names, map(float, weights), strict=True)), trust)
+    offsets = tuple(Offset(shares, {**some, PRIOR: Expert(None)}) for some in experts)
+    unseen = trust * (said @ weights) + (1.0 - trust) * alone
     choice = {f"expert_{n}": log_loss(sample.y, sigmoid(said[:, j])) for j, n in enumerate(names)}
     boosters: list[Booster] = []
     corrections = np.zeros(len(sample.y))

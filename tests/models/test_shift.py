@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,10 +12,11 @@ import pytest
 from models.blocks import block_folds
 from models.coherence import coherent_log_odds
 from models.explain import explain_rows, group_contributions, probability_points
+from models.forecaster import fit_forecaster
 from models.heads import HeadKey
 from models.logit import RidgeLogit, logit, sigmoid
 from models.novelty import Novelty
-from models.offset import stack_weights
+from models.offset import earned_trust, lean_on_prior, stack_weights
 from models.scores import log_loss
 from models.settings import ModelSettings
 from models.structural import VARIANCE
@@ -242,3 +246,39 @@ def test_rows_after_until_are_never_read(fitted) -> None:  # type: ignore[no-unt
     assert a.to_json() == b.to_json()
     assert [x.text for x in a.boosters] == [x.text for x in b.boosters]
     assert float(logit(0.5)) == 0.0
+
+
+def test_trust_grows_with_independent_cases_of_the_rarer_outcome() -> None:
+    y = np.zeros(1000)
+    y[:100] = 1.0
+    assert earned_trust(y, 1) == pytest.approx(100 / 120)
+    # labels that span five sessions tell a fifth of the cases
+    assert earned_trust(y, 5) == pytest.approx(20 / 40)
+    assert earned_trust(1.0 - y, 5) == earned_trust(y, 5)
+    assert earned_trust(np.zeros(1000), 5) == 0.0
+
+
+def test_what_the_stack_has_not_earned_lies_on_the_prior() -> None:
+    shares = lean_on_prior({"vix_spline": 0.75, "climatology": 0.25}, 0.6)
+    assert list(shares) == ["climatology", "prior", "vix_spline"]
+    assert shares == pytest.approx({"climatology": 0.15, "prior": 0.4, "vix_spline": 0.45})
+    assert lean_on_prior({"prior": 1.0}, 0.3) == pytest.approx({"prior": 1.0})
+
+
+def test_where_nothing_but_the_prior_is_true_the_prior_answers(fitted: Any) -> None:
+    """Outcomes drawn from the prior itself: whatever a stack adds is noise."""
+    key = HeadKey("breach_down", 1)
+    rng = _rng(3)
+    labels, prior = fitted.dataset.labels.copy(), fitted.dataset.prior[key.id]
+    drawn = (rng.random(len(prior)) < prior).astype(float).where(prior.notna())
+    labels[key.id] = drawn.where(labels[key.id].notna())
+    data = dataclasses.replace(fitted.dataset, labels=labels)
+    model = fit_forecaster(
+        data, until=fitted.until, settings=fitted.forecaster.settings, heads=[key]
+    )
+    said = model.predict(data, fitted.later).dropna(subset="p")
+    y = labels.loc[said["session"], key.id].to_numpy()
+    keep = ~np.isnan(y)
+    ours = log_loss(y[keep], said["p"].to_numpy()[keep])
+    truth = log_loss(y[keep], said["prior"].to_numpy()[keep])
+    assert ours < truth + 0.01

@@ -2,7 +2,7 @@
 
 Each baseline reads the structural inputs and the prior of the same rows as the model, is fitted on
 the same training rows, and exports to JSON. The two that filter a latent state (`gjr_garch`,
-`markov_switching`) live in `models.filters`.
+`markov_switching`) are not written yet.
 """
 
 from __future__ import annotations

@@ -24,97 +24,15 @@ from features.cli import (
     show,
 )
 from features.errors import UsageError
+from features.import_verb import import_
 
 app = typer.Typer()
+app.command("import", rich_help_panel=DATA)(import_)
 
 features_app = typer.Typer(no_args_is_help=True, help="The feature catalogue and its values.")
 app.add_typer(features_app, name="features", rich_help_panel=DATA)
 check_app = typer.Typer(no_args_is_help=True, help="Proofs that no value knows the future.")
 app.add_typer(check_app, name="check", rich_help_panel=DATA)
-
-
-@app.command("import", rich_help_panel=DATA)
-def import_(
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(help="A folder of tidy files, or with --format a venue's own files."),
-    ] = None,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-    format_name: Annotated[
-        str | None, typer.Option("--format", help="Read a venue's raw liquidation files.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="With --format: print the events, store nothing.")
-    ] = False,
-    describe: Annotated[
-        bool, typer.Option("--describe", help="List the file layouts and formats that are known.")
-    ] = False,
-) -> None:
-    """Read market files into the store; the same files again change nothing."""
-    if describe:
-        _import_describe(as_json)
-    elif not paths:
-        raise UsageError("nothing to import. Give a folder, or --describe to see the layouts.")
-    elif format_name is not None:
-        _import_format(home, format_name, paths, dry_run=dry_run, as_json=as_json)
-    elif dry_run or len(paths) != 1:
-        raise UsageError("expected one folder. Several files, and --dry-run, go with --format.")
-    else:
-        _import_folder(home, paths[0], as_json=as_json)
-
-
-def _import_folder(home: Path | None, folder: Path, *, as_json: bool) -> None:
-    import pandas as pd
-
-    from features.sources.tidy import import_folder
-
-    with progress_bar("importing") as progress:
-        report = import_folder(
-            open_store(home), folder, now=pd.Timestamp.now(tz="UTC"), progress=progress
-        )
-    if as_json:
-        print_json(report.to_json())
-    else:
-        from features.screen import import_screen
-
-        show(import_screen(report.to_json()))
-    if report.refused:
-        names = ", ".join(file.file for file in report.refused)
-        say(f"stormpetrel: refused {names}; nothing of them is stored. Mend them and import again.")
-        raise typer.Exit(3)
-
-
-def _import_format(
-    home: Path | None, name: str, paths: list[Path], *, dry_run: bool, as_json: bool
-) -> None:
-    from features.sources import ingest
-
-    if dry_run:
-        print_json(ingest.dry_run(name, paths))
-        return
-    import pandas as pd
-
-    from features.tape_store import import_events
-
-    with progress_bar("importing") as progress:
-        report = import_events(
-            open_store(home), name, paths, now=pd.Timestamp.now(tz="UTC"), progress=progress
-        )
-    print_json(report)
-
-
-def _import_describe(as_json: bool) -> None:
-    from features.sources.formats import describe_formats
-    from features.sources.tidy import describe
-
-    layouts, formats = describe(), describe_formats()
-    if as_json:
-        print_json({"files": layouts, "formats": formats})
-        return
-    from features.screen import layouts_text
-
-    typer.echo(layouts_text(layouts, formats))
 
 
 @app.command(rich_help_panel=DATA)

@@ -9,11 +9,14 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from features.coverage import hourly_coverage, hourly_levels, merge_intervals
 from features.coverage_log import coverage_of, import_coverage
-from features.errors import DataError
+from features.errors import DataError, UsageError
+from features.store import MarketStore
 from features.tape_store import Tape
+from features.verbs import app
 
 DAY = "2024-03-01 "
 
@@ -84,3 +87,43 @@ def test_a_log_of_connections_is_stored_beside_the_tape(tmp_path: Path) -> None:
     # a later delivery of events keeps it
     Tape(tmp_path / "tape").rebuild()
     assert len(coverage_of(store, start=at("00:00"), end=at("03:00"))) == 3
+
+
+def test_the_verb_stores_spans_and_quarantines_what_is_none(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text(
+        '{"venue": "okx", "connected_from": "2026-03-04T11:00:00Z", '
+        '"connected_to": "2026-03-04T13:30:00Z"}\n'
+        '{"venue": "okx", "connected_from": "2026-03-06T11:00:00Z"}\n'
+    )
+    home = tmp_path / "home"
+    done = CliRunner().invoke(app, ["import", "--coverage", str(log), "--home", str(home)])
+    report = json.loads(done.stdout)
+    assert (done.exit_code, report["spans"]) == (0, 1)
+    assert [(entry["line"], entry["reason"]) for entry in report["quarantined"]] == [
+        (2, "`connected_to` is missing")
+    ]
+    start = pd.Timestamp("2026-03-04 11:00", tz="UTC")
+    hours = coverage_of(
+        MarketStore(home / "market"), start=start, end=start + pd.Timedelta(hours=3)
+    )
+    assert hours["okx"].tolist() == [1.0, 1.0, 0.5]
+
+
+def test_a_log_without_a_single_span_is_refused(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"venue": "okx"}\n')
+    done = CliRunner().invoke(app, ["import", "--coverage", str(log), "--home", str(tmp_path)])
+    assert done.exit_code == 3
+
+
+def test_an_unknown_engine_is_refused_before_anything_is_stored(tmp_path: Path) -> None:
+    tape = tmp_path / "tape.jsonl"
+    tape.write_text(
+        '{"e":"forceOrder","E":1650898336327,"o":{"s":"BTCUSDT","S":"SELL","o":"LIMIT","f":"IOC",'
+        '"q":"4","p":"38854.46","ap":"38986.50","X":"FILLED","l":"4","z":"4","T":1650898336320}}\n'
+    )
+    words = ["import", "--format", "binance-forceorder", str(tape), "--home", str(tmp_path / "h")]
+    done = CliRunner().invoke(app, [*words, "--engine", "spork"])
+    assert isinstance(done.exception, UsageError)
+    assert not list((tmp_path / "h").rglob("*.parquet"))

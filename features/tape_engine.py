@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from features.errors import UsageError
 
-__all__ = ["ENGINES", "MEMORY_LIMIT", "connect", "scan"]
+__all__ = ["ENGINES", "MEMORY_LIMIT", "check_engine", "connect", "scan"]
 
 ENGINES = ("duckdb", "spark")
 # above it DuckDB spills to disk, so that a year of tape needs no more memory than a week
@@ -34,8 +35,7 @@ def connect(
     UsageError
         If the engine is unknown, or its package is not installed.
     """
-    if engine not in ENGINES:
-        raise UsageError(f"no engine {engine!r}. Expected one of {list(ENGINES)}.")
+    check_engine(engine)
     import ibis
 
     if engine == "duckdb":
@@ -43,12 +43,8 @@ def connect(
         if spill is not None:
             options["temp_directory"] = str(spill)
         return ibis.duckdb.connect(**options)
-    try:
-        from pyspark.sql import SparkSession
-    except ImportError as error:
-        raise UsageError(
-            "engine 'spark' needs pyspark and Java: install stormpetrel[spark] and a Java runtime."
-        ) from error
+    from pyspark.sql import SparkSession
+
     # hours must not shift with the machine's zone
     os.environ["TZ"] = "UTC"
     session = (
@@ -62,6 +58,22 @@ def connect(
         .getOrCreate()
     )
     return ibis.pyspark.connect(session)
+
+
+def check_engine(engine: str) -> None:
+    """Refuse an engine that cannot run here, before anything is written.
+
+    Raises
+    ------
+    UsageError
+        If it is unknown, or its package is not installed.
+    """
+    if engine not in ENGINES:
+        raise UsageError(f"no engine {engine!r}. Expected one of {list(ENGINES)}.")
+    if engine == "spark" and find_spec("pyspark") is None:
+        raise UsageError(
+            "engine 'spark' needs pyspark and Java: install stormpetrel[spark] and a Java runtime."
+        )
 
 
 def scan(connection: Any, paths: list[Path]) -> Any:

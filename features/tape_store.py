@@ -19,7 +19,7 @@ from features.sources.formats import format_named
 from features.sources.ingest import read_events
 from features.tape import MICRO
 from features.tape_days import absorb, derive, reopened, to_table
-from features.tape_engine import connect
+from features.tape_engine import check_engine, connect
 from features.tape_files import DAY_US, Manifest, TapeFiles, day_name
 from features.tape_rows import events_frame, merge, to_pandas
 
@@ -47,9 +47,15 @@ class Tape:
         Silence that ends a session; fixed by the first delivery.
     engine : {"duckdb", "spark"}
         What runs the stage.
+
+    Raises
+    ------
+    UsageError
+        If the engine is unknown, or not installed.
     """
 
     def __init__(self, root: Path, *, gap_seconds: int = 60, engine: str = "duckdb") -> None:
+        check_engine(engine)
         self.files = TapeFiles(root)
         self.gap_seconds = gap_seconds
         self.engine = engine

@@ -1,0 +1,145 @@
+"""The verb on a small simulated market: what it leaves, twice the same, one at a time."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from filelock import FileLock
+
+from features.errors import RefusedError, UsageError
+from features.home import Home
+from features.sources.simulated import simulate
+from features.sources.tidy import import_folder
+from features.store import MarketStore
+from models.settings import ModelSettings
+from training.records import load_oos, run_folder
+from training.retrain import retrain
+from training.settings import load_settings
+from training.track import pending, push
+
+SMALL = ModelSettings(blocks=3, rounds=15, paths=80)
+UNTIL = pd.Timestamp("2024-12-16")
+MOMENTS = ("evening", "preopen")
+CONFIG = """\
+[training]
+bootstrap_repeats = 200
+first_test = "2024-01-01"
+group_heads = ["shift_up_5"]
+lock_wait_seconds = 0.0
+"""
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("market")
+    simulate(root / "files", years=6, seed=5, link=1.0)
+    store = MarketStore(root / "home" / "market")
+    import_folder(store, root / "files", now=pd.Timestamp("2025-01-15", tz="UTC"))
+    (root / "home" / "stormpetrel.toml").write_text(CONFIG)
+    return root / "home"
+
+
+def fresh(market: Path, place: Path) -> Home:
+    shutil.copytree(market, place)
+    return Home(place)
+
+
+@pytest.fixture(scope="module")
+def done(market: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Any]:
+    home = fresh(market, tmp_path_factory.mktemp("done") / "home")
+    report = retrain(home, until=UNTIL, ats=MOMENTS, model_settings=SMALL, processes=2)
+    return home, report
+
+
+def test_a_retrain_leaves_a_judged_bundle_and_everything_to_judge_it_again(
+    done: tuple[Home, Any],
+) -> None:
+    home, report = done
+    document = report.to_json()
+    assert document["until"] == "2024-12-16"
+    assert document["tracking_error"] is None
+    assert [gate["gate"] for gate in document["gates"]][:2] == ["beats_champion", "beats_baseline"]
+    oos = load_oos(home, report.model_version)
+    assert set(oos["at"]) == set(MOMENTS)
+    assert oos["session"].min() >= pd.Timestamp("2024-01-01")
+    assert np.isfinite(oos[["p", "y", "prior", "climatology"]].to_numpy(float)).all()
+    folder = run_folder(home, report.model_version)
+    pictures = {path.name for path in (folder / "plots").glob("*.png")}
+    assert {"reliability.png", "lead_time.png", "probability_timeline.png"} <= pictures
+    assert all((folder / f"{name}.csv").exists() for name in ("skill", "groups", "direction"))
+
+
+def test_every_group_is_asked_and_answered_or_says_why_not(done: tuple[Home, Any]) -> None:
+    groups = pd.DataFrame(done[1].to_json()["groups"])
+    evening = groups[groups["at"] == "evening"]
+    assert {"liquidations", "breadth", "VIX term structure", "events"} <= set(evening["group"])
+    assert set(evening["head"]) == {"shift_up"}
+    assert (groups["gain"].notna() | (groups["note"] != "")).all()
+    known = groups.dropna(subset=["gain"])
+    assert (known["gain_lo"] <= known["gain"]).all() and (known["gain"] <= known["gain_hi"]).all()
+
+
+def test_the_same_retrain_again_gives_the_same_bytes(
+    done: tuple[Home, Any], market: Path, tmp_path: Path
+) -> None:
+    home, report = done
+    other = fresh(market, tmp_path / "again")
+    # the number of workers and the group table have no part in the model
+    again = retrain(
+        other, until=UNTIL, ats=MOMENTS, groups=False, model_settings=SMALL, processes=1
+    )
+    assert again.model_version == report.model_version
+    mine, theirs = (
+        {
+            str(path.relative_to(root)): path.read_bytes()
+            for path in root.rglob("*")
+            if path.is_file()
+        }
+        for root in (h.mlruns / "bundles" / report.model_version for h in (home, other))
+    )
+    assert mine.keys() == theirs.keys()
+    assert [name for name in mine if mine[name] != theirs[name]] == []
+    pd.testing.assert_frame_equal(
+        load_oos(home, report.model_version), load_oos(other, again.model_version)
+    )
+
+
+def test_a_second_retrain_is_refused_while_one_runs(market: Path, tmp_path: Path) -> None:
+    home = fresh(market, tmp_path / "home")
+    home.writable(home.mlruns)
+    with (
+        FileLock(home.mlruns / ".retrain.lock"),
+        pytest.raises(RefusedError, match="another retrain has held"),
+    ):
+        retrain(home, until=UNTIL, ats=MOMENTS, model_settings=SMALL, groups=False)
+    assert not (home.mlruns / "champion.json").exists()
+
+
+def test_a_tracking_failure_keeps_the_model_and_a_later_push_sends_it(
+    market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = fresh(market, tmp_path / "home")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere://127.0.0.1")
+    report = retrain(
+        home, until=UNTIL, ats=("evening",), groups=False, model_settings=SMALL, processes=1
+    )
+    assert report.run_id is None and report.tracking_error
+    assert (home.mlruns / "bundles" / report.model_version).is_dir()
+    assert pending(home) == [report.model_version]
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert push(home, report.model_version, load_settings(home))
+    assert pending(home) == []
+
+
+def test_a_date_that_is_no_session_is_refused_before_anything_is_written(
+    market: Path, tmp_path: Path
+) -> None:
+    home = fresh(market, tmp_path / "home")
+    with pytest.raises(UsageError, match="no exchange session"):
+        retrain(home, until=pd.Timestamp("2024-12-25"), model_settings=SMALL)
+    assert not home.mlruns.exists()

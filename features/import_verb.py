@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,9 @@ from features.errors import UsageError
 
 __all__ = ["import_"]
 
+#: Refused records that a terminal shows; `--json` has them all.
+SHOWN = 20
+
 
 def import_(
     paths: Annotated[
@@ -32,7 +35,8 @@ def import_(
         str | None, typer.Option("--format", help="Read a venue's raw liquidation files.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="With --format: print the events, store nothing.")
+        bool,
+        typer.Option("--dry-run", help="With --format: print the events as JSON, store nothing."),
     ] = False,
     engine: Annotated[
         str, typer.Option(help="With --format: what finds the cascades, duckdb or spark.")
@@ -52,9 +56,9 @@ def import_(
     elif coverage:
         if format_name is not None or dry_run:
             raise UsageError("--coverage reads logs of connections alone. Leave --format out.")
-        _import_coverage(home, paths)
+        _import_coverage(home, paths, as_json=as_json)
     elif format_name is not None:
-        _import_format(home, format_name, paths, engine=engine, dry_run=dry_run)
+        _import_format(home, format_name, paths, engine=engine, dry_run=dry_run, as_json=as_json)
     elif dry_run or len(paths) != 1:
         raise UsageError("expected one folder. Several files, and --dry-run, go with --format.")
     else:
@@ -82,22 +86,28 @@ def _import_folder(home: Path | None, folder: Path, *, as_json: bool) -> None:
         raise typer.Exit(3)
 
 
-def _import_coverage(home: Path | None, paths: list[Path]) -> None:
+def _import_coverage(home: Path | None, paths: list[Path], *, as_json: bool) -> None:
     from features.coverage_log import import_coverage
 
     report = import_coverage(open_store(home), paths)
-    print_json(report)
+    _print_counts("spans of connection", report, as_json=as_json)
     if report["read"] == 0:
         say("stormpetrel: no span of connection was read; the lines and reasons stand above.")
         raise typer.Exit(3)
 
 
 def _import_format(
-    home: Path | None, name: str, paths: list[Path], *, engine: str, dry_run: bool
+    home: Path | None,
+    name: str,
+    paths: list[Path],
+    *,
+    engine: str,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     from features.sources import ingest
 
-    if dry_run:
+    if dry_run:  # what it is for is the events themselves
         print_json(ingest.dry_run(name, paths))
         return
     import pandas as pd
@@ -113,7 +123,21 @@ def _import_format(
             engine=engine,
             progress=progress,
         )
-    print_json(report)
+    _print_counts("events", report, as_json=as_json)
+
+
+def _print_counts(title: str, report: dict[str, Any], *, as_json: bool) -> None:
+    """Print how many of everything, and the first records that were refused."""
+    if as_json:
+        print_json(report)
+        return
+    from features.screen import records_table
+
+    refused = report["quarantined"]
+    counts = {name: len(x) if isinstance(x, list) else x for name, x in report.items()}
+    show(records_table(title, [counts]))
+    if refused:
+        show(records_table(f"{len(refused)} refused", refused[:SHOWN]))
 
 
 def _import_describe(as_json: bool) -> None:

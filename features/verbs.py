@@ -37,7 +37,14 @@ app.add_typer(check_app, name="check", rich_help_panel=DATA)
 
 @app.command(rich_help_panel=DATA)
 def simulate(
-    out: Annotated[Path, typer.Option(help="Folder for the files; it must be new or empty.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            show_default=False,
+            help="Folder for the files: new, empty, or of an earlier simulation. Default: "
+            "simulated/ in the home.",
+        ),
+    ] = None,
     years: Annotated[int, typer.Option(help="Length in years.")] = 8,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 7,
     link: Annotated[
@@ -47,15 +54,17 @@ def simulate(
         str | None,
         typer.Option(metavar="YYYY-MM-DD", help="First day; default: it ends in 2024."),
     ] = None,
+    home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a simulated market in the layout that `import` reads."""
     from features.sources.simulated import simulate as write
 
     begin = parse_date(start, "--start") if start else None
+    folder = out or open_home(home).root / "simulated"
     with progress_bar("simulating") as progress:
-        report = write(out, years=years, seed=seed, link=link, start=begin, progress=progress)
-    print_json(report.to_json()) if as_json else say(f"wrote {out}")
+        report = write(folder, years=years, seed=seed, link=link, start=begin, progress=progress)
+    print_json(report.to_json()) if as_json else say(f"wrote {folder}")
 
 
 @features_app.command("list")
@@ -214,6 +223,8 @@ def cascades(
     from features.cascade_list import cascades as list_cascades
 
     begin, end = parse_date(first, "--from"), parse_date(last, "--to")
+    if begin > end:
+        raise UsageError(f"--from {first} lies after --to {last}. Swap them.")
     with progress_bar("cascades") as progress:
         rows = list_cascades(open_store(home), begin, end, symbol, progress=progress)
     if as_json:
@@ -229,7 +240,12 @@ def cascades(
 @app.command(rich_help_panel=DATA)
 def fetch(
     sources: Annotated[
-        list[str] | None, typer.Argument(help="Sources; all that need no key by default.")
+        list[str] | None,
+        typer.Argument(
+            help="Some of cboe, vx, cboe_strategy, fred, binance, bybit, okx, okx_liquidations, "
+            "coinglass, coinalyze, sheet. Default: all but the last three, which need a key or "
+            "an address."
+        ),
     ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="YYYY-MM-DD", help="Go back to this day.")

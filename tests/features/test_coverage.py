@@ -97,12 +97,14 @@ def test_the_verb_stores_spans_and_quarantines_what_is_none(tmp_path: Path) -> N
         '{"venue": "okx", "connected_from": "2026-03-06T11:00:00Z"}\n'
     )
     home = tmp_path / "home"
-    done = CliRunner().invoke(app, ["import", "--coverage", str(log), "--home", str(home)])
+    words = ["import", "--coverage", str(log), "--home", str(home)]
+    done = CliRunner().invoke(app, [*words, "--json"])
     report = json.loads(done.stdout)
     assert (done.exit_code, report["spans"]) == (0, 1)
     assert [(entry["line"], entry["reason"]) for entry in report["quarantined"]] == [
         (2, "`connected_to` is missing")
     ]
+    assert "`connected_to` is missing" in CliRunner().invoke(app, words).stdout
     start = pd.Timestamp("2026-03-04 11:00", tz="UTC")
     hours = coverage_of(
         MarketStore(home / "market"), start=start, end=start + pd.Timedelta(hours=3)

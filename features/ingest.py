@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import duckdb
 import filelock
 import numpy as np
 import pandas as pd
@@ -30,10 +30,9 @@ from features.segments import (
 )
 from features.tables import table
 
-if TYPE_CHECKING:
-    from features.store import MarketStore
-
 __all__ = ["Counts", "Transaction"]
+
+Connect = Callable[[], duckdb.DuckDBPyConnection]
 
 LOCK = ".lock"
 LOCK_SECONDS = 120
@@ -74,8 +73,9 @@ class Counts:
 class Transaction:
     """Appends that become visible together; made by `MarketStore.transaction`."""
 
-    def __init__(self, store: MarketStore, manifest: Manifest, now: pd.Timestamp) -> None:
-        self._store = store
+    def __init__(self, root: Path, connect: Connect, manifest: Manifest, now: pd.Timestamp) -> None:
+        self._root = root
+        self._connect = connect
         self._manifest = manifest
         self._now = utc(now, "now")
         self._changed: set[str] = set()
@@ -84,10 +84,10 @@ class Transaction:
 
     @classmethod
     @contextlib.contextmanager
-    def begin(cls, store: MarketStore, *, now: pd.Timestamp) -> Iterator[Transaction]:
+    def begin(cls, root: Path, connect: Connect, *, now: pd.Timestamp) -> Iterator[Transaction]:
         """Take the writer's lock, hand out the transaction, and commit when its block ends well."""
-        with _locked(store.root):
-            transaction = cls(store, read_manifest(store.root), now)
+        with _locked(root):
+            transaction = cls(root, connect, read_manifest(root), now)
             try:
                 yield transaction
                 transaction._commit()
@@ -144,7 +144,7 @@ class Transaction:
     ) -> tuple[pa.Table, Counts]:
         """Keep what is new or differs from the newest stored version, values merged over it."""
         columns = list(one.kinds())
-        stored = Query(one).newest(columns, self._store.root, segments)
+        stored = Query(one).newest(columns, self._root, segments)
         join = " AND ".join(f'i."{name}" = s."{name}"' for name in one.key)
         missing = f's."{one.time}" IS NULL'
         differs = " OR ".join(
@@ -163,7 +163,7 @@ class Transaction:
             f"CASE WHEN {missing} THEN 'new' WHEN {_rank(one, 'i')} > {_rank(one, 's')} THEN "
             f"'held' WHEN {differs or 'FALSE'} THEN 'revised' ELSE 'same' END AS verdict",
         ]
-        connection = self._store.connection()
+        connection = self._connect()
         connection.register("incoming", rows)
         sql = f"SELECT {', '.join(picked)} FROM incoming i LEFT JOIN ({stored}) s ON {join}"
         judged = connection.sql(sql).to_arrow_table()
@@ -182,7 +182,7 @@ class Transaction:
         numbered = rows.append_column(
             VERSION, pa.array(np.full(rows.num_rows, number, dtype=np.int32))
         )
-        write = functools.partial(write_segment, self._store.root, one.name, numbered)
+        write = functools.partial(write_segment, self._root, one.name, numbered)
         # The file is compressed and synced while the next table is being prepared.
         future = self._writer.submit(write, version=number, revises=revises)
         self._writing.setdefault(one.name, []).append(future)
@@ -200,13 +200,13 @@ class Transaction:
     def _forget(self) -> None:
         """Delete what a failed transaction has written; the manifest never named it."""
         self._writer.shutdown()
-        stored = read_manifest(self._store.root)
+        stored = read_manifest(self._root)
         for name in self._changed:
             with contextlib.suppress(StormpetrelError):
                 kept = {segment.file for segment in stored.segments(name)}
                 for segment in self._settled(name):
                     if segment.file not in kept:
-                        (self._store.root / segment.file).unlink(missing_ok=True)
+                        (self._root / segment.file).unlink(missing_ok=True)
 
     def _commit(self) -> None:
         if not self._changed:
@@ -214,17 +214,17 @@ class Transaction:
         for name in sorted(self._changed):
             if len(self._settled(name)) > MANY_SEGMENTS:
                 self._merge(table(name))
-        write_manifest(self._store.root, self._manifest)
-        collect_garbage(self._store.root, self._manifest)
+        write_manifest(self._root, self._manifest)
+        collect_garbage(self._root, self._manifest)
 
     def _merge(self, one: Table) -> None:
         """Write a table's segments as one; every version of every row stays."""
         segments = self._manifest.segments(one.name)
-        sql = Query(one).versions([*one.kinds(), VERSION], self._store.root, segments)
+        sql = Query(one).versions([*one.kinds(), VERSION], self._root, segments)
         schema = stored_schema(one).append(pa.field(VERSION, pa.int32()))
-        rows = self._store.connection().sql(sql).to_arrow_table().cast(schema)
+        rows = self._connect().sql(sql).to_arrow_table().cast(schema)
         merged = write_segment(
-            self._store.root,
+            self._root,
             one.name,
             rows,
             version=self._manifest.version,

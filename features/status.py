@@ -1,25 +1,21 @@
-"""What the store holds: spans, versions, gaps, freshness, and how late live rows arrive."""
+"""What the store holds: spans, versions, gaps, freshness."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from features.schema import Table
-from features.sessions import MOMENTS, Calendar
+from features.sessions import Calendar
+from features.store import MarketStore
 from features.tables import QUARANTINE, TABLES
 
-if TYPE_CHECKING:
-    from features.store import MarketStore
-
-__all__ = ["arrivals", "status"]
+__all__ = ["status"]
 
 #: Longest gaps that are listed for a series.
 LISTED_GAPS = 5
-#: A row that arrives within this time of its event is a live one.
-LIVE = pd.Timedelta(days=4)
 
 
 def status(
@@ -167,48 +163,3 @@ def _text(moment: pd.Timestamp | None) -> str | None:
         return None
     stamp = pd.Timestamp(moment)
     return f"{stamp:%Y-%m-%dT%H:%M:%SZ}" if stamp.tzinfo else f"{stamp:%Y-%m-%d}"
-
-
-def arrivals(store: MarketStore, calendar: Calendar) -> dict[str, dict[str, Any]]:
-    """Measure by how much live rows trail their table's rule.
-
-    Only imports most of whose rows are younger than four days count: a bulk import of history says
-    nothing about lags.
-
-    Returns
-    -------
-    dict
-        Table name to ``live_rows, median_hours, worst_hours, missed_share``: hours from the rule's
-        moment to the import (0 where the row came no later), and the share of rows that training
-        takes as known at an evening cut-off at which they had not arrived. A table without live
-        rows is absent.
-    """
-    found = {}
-    pinned = store.snapshot()
-    for name in pinned.tables():
-        rows = pinned.history(name)
-        first = rows[~rows.duplicated(list(TABLES[name].key))]
-        live = (first["ingested_at"] - first["event_time"]).between(pd.Timedelta(0), LIVE)
-        share = live.groupby(first["ingested_at"]).transform("mean")
-        kept = first[live & (share > 0.5)]
-        if TABLES[name].availability.before_event or kept.empty:
-            continue
-        trail = kept["ingested_at"] - kept["available_at"]
-        hours = (trail.dt.total_seconds() / 3600.0).clip(lower=0.0)
-        cutoffs = calendar.cutoffs(
-            calendar.sessions(
-                kept["available_at"].min().tz_localize(None).normalize() - LIVE, None
-            )[:60],
-            MOMENTS["evening"],
-        )
-        place = np.searchsorted(cutoffs.to_numpy(), kept["available_at"].to_numpy())
-        missed = (
-            kept["ingested_at"].to_numpy() > cutoffs.to_numpy()[np.minimum(place, len(cutoffs) - 1)]
-        )
-        found[name] = {
-            "live_rows": len(kept),
-            "median_hours": round(float(hours.median()), 3),
-            "worst_hours": round(float(hours.max()), 3),
-            "missed_share": round(float(missed.mean()), 4),
-        }
-    return found

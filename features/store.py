@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -18,14 +18,11 @@ import pandas as pd
 import pyarrow as pa
 
 from features.errors import DataError, UsageError
+from features.ingest import Counts, Transaction
 from features.query import VERSION, Query
 from features.schema import Kind, Table, arrow_type
 from features.segments import MANIFEST, Manifest, read_manifest
 from features.tables import QUARANTINE, TABLES, table
-
-if TYPE_CHECKING:
-    from features.ingest import Counts, Transaction
-    from features.sessions import Calendar
 
 __all__ = ["MarketStore"]
 
@@ -173,18 +170,10 @@ class MarketStore:
         StormpetrelError
             If another process holds the store for longer than two minutes.
         """
-        from features.ingest import Transaction
-
         if self._pinned is not None:
             raise UsageError("a snapshot cannot be written. Append to the store it was taken from.")
-        with Transaction.begin(self, now=now) as transaction:
+        with Transaction.begin(self.root, self.connection, now=now) as transaction:
             yield transaction
-
-    def status(self, calendar: Calendar, *, now: pd.Timestamp | None = None) -> dict[str, Any]:
-        """Describe every table (see `features.status.status`)."""
-        from features.status import status
-
-        return status(self, calendar, now=now)
 
     def data_hash(self, *, as_of: pd.Timestamp | None = None) -> str:
         """Hash all that a read at `as_of` returns: keys, values, availability; not import times.

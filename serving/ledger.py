@@ -176,6 +176,17 @@ class Ledger:
         )
         return None if row is None or row[0] is None else str(row[0])
 
+    def recorded_at(self, kind: str, at: str) -> dict[str, str]:
+        """When each session was first recorded at a moment, by any model (UTC, ISO)."""
+        if not self.path.is_file():
+            return {}
+        rows = self._open().execute(
+            "SELECT session, min(recorded_at) FROM entries WHERE kind = ? AND at = ? "
+            "GROUP BY session",
+            (kind, at),
+        )
+        return {str(session): str(when) for session, when in rows}
+
     def record_outcomes(self, rows: Sequence[tuple[str, str, int, int, str]], *, now: str) -> int:
         """Fill in outcomes (session, head, horizon, 0 or 1, session it ended); once each."""
         if not rows:

@@ -23,7 +23,7 @@ from serving.settings import MonitorSettings, ServingSettings, load_settings
 if TYPE_CHECKING:
     from models.bundle import Bundle
 
-__all__ = ["health", "health_path", "write_health"]
+__all__ = ["health", "health_path", "scored_at", "write_health"]
 
 Progress = Callable[[float, str], None]
 
@@ -89,6 +89,13 @@ def health(
 def health_path(home: Home) -> Path:
     """File that a user's monitoring reads."""
     return home.scores / "health.json"
+
+
+def scored_at(home: Home) -> dict[pd.Timestamp, pd.Timestamp]:
+    """When each session's evening was first scored (UTC)."""
+    with Ledger.of(home) as ledger:
+        found = ledger.recorded_at("score", "evening")
+    return {pd.Timestamp(session): pd.Timestamp(when) for session, when in found.items()}
 
 
 def write_health(home: Home, document: Mapping[str, Any]) -> Path:

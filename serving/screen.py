@@ -19,6 +19,8 @@ _REGIME_STYLE = {
 }
 _BAR_WIDTH = 12
 _REASONS = 6
+#: Columns of a terminal from which on every column of the market store fits.
+_WIDE = 126
 
 
 def _table(title: str) -> Table:
@@ -192,28 +194,72 @@ def _hedge_line(order: Mapping[str, Any]) -> str:
     )
 
 
-def status_screen(document: Mapping[str, Any]) -> Group:
-    """Show each table's span and whether it is fresh enough to score, and the champion."""
-    table = _table("Market store")
-    for name in ("table", "rows", "from", "to", "gaps", "good through", "fresh"):
-        table.add_column(name, justify="right" if name in ("rows", "gaps") else "left")
-    for name, one in document["tables"].items():
-        fresh = {True: Text("yes", "green"), False: Text("stale", "red"), None: Text("·", "dim")}
-        table.add_row(
-            name,
-            f"{one['rows']:,}",
-            str(one["first"] or "·")[:10],
-            str(one["last"] or "·")[:10],
-            f"{one['gaps']:,}",
-            str(one["good_through"] or "·"),
-            fresh[one["fresh"]],
-        )
+def status_screen(document: Mapping[str, Any], *, width: int = 80) -> Group:
+    """Show the tables, how late live rows come, and whether to trust tonight's number.
+
+    Parameters
+    ----------
+    document : Mapping
+        What ``status --json`` prints.
+    width : int
+        Columns of the terminal; from 126 on, versions and times of the last row are shown too.
+    """
     health = document["health"]
     style = {"yes": "bold green", "caution": "bold yellow"}.get(health["trust"], "bold red")
     parts: list[RenderableType] = [
-        table,
+        _market_table(document["tables"], wide=width >= _WIDE),
+        Text(),
+        *_lag_parts(document["arrivals"]),
         Text(),
         Text.assemble("trust tonight's number: ", (health["trust"], style)),
     ]
     parts += [Text(f"  {reason}") for reason in health["reasons"]]
     return Group(*parts)
+
+
+def _market_table(tables: Mapping[str, Mapping[str, Any]], *, wide: bool) -> Table:
+    table = _table("Market store")
+    more = ("versions", "last event", "last available") if wide else ()
+    shown = ("table", "rows", *more[:1], "from", "to", *more[1:], "gaps", "good through", "fresh")
+    for name in shown:
+        table.add_column(name, justify="right" if name in ("rows", "versions", "gaps") else "left")
+    fresh = {True: Text("yes", "green"), False: Text("stale", "red"), None: Text("·", "dim")}
+    for name, one in tables.items():
+        cells: dict[str, str | Text] = {
+            "table": name,
+            "rows": f"{one['rows']:,}",
+            "versions": f"{one['versions']:,}",
+            "from": str(one["first"] or "·")[:10],
+            "to": str(one["last"] or "·")[:10],
+            "last event": _minute(one["last_event"]),
+            "last available": _minute(one["last_available"]),
+            "gaps": f"{one['gaps']:,}",
+            "good through": str(one["good_through"] or "·"),
+            "fresh": fresh[one["fresh"]],
+        }
+        table.add_row(*(cells[column] for column in shown))
+    return table
+
+
+def _lag_parts(arrivals: Mapping[str, Mapping[str, Any]]) -> list[RenderableType]:
+    if not arrivals:
+        return [Text("No row has arrived live yet: lags show once rows come daily.", style="dim")]
+    table = _table("How far live rows trail their table's rule, last 90 days")
+    shown = ("table", "live rows", "median hours", "worst hours", "evenings", "late")
+    for name in shown:
+        table.add_column(name, justify="left" if name == "table" else "right")
+    for name, lag in arrivals.items():
+        table.add_row(
+            name,
+            f"{lag['live_rows']:,}",
+            f"{lag['median_hours']:,.1f}",
+            f"{lag['worst_hours']:,.1f}",
+            str(lag["evenings"]),
+            Text(str(lag["evenings_missed"]), "red" if lag["warning"] else ""),
+        )
+    warnings = [Text(lag["warning"], "yellow") for lag in arrivals.values() if lag["warning"]]
+    return [table, *warnings]
+
+
+def _minute(stamp: str | None) -> str:
+    return "·" if stamp is None else stamp[:16].replace("T", " ")

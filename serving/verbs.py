@@ -149,19 +149,27 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Whether to trust tonight's number: data, model, drift, in one screen."""
     import pandas as pd
 
+    from features.arrivals import arrivals
     from features.sessions import calendar
-    from serving.monitor import health
+    from features.status import status as describe
+    from serving.monitor import health, scored_at
 
     now = pd.Timestamp.now(tz="UTC")
     _light_lightgbm()
-    tables = open_store(home).status(calendar(), now=now)
-    document = {"tables": tables, "health": health(open_home(home), now=now)}
+    store, days = open_store(home).snapshot(), calendar()
+    document = {
+        "tables": describe(store, days, now=now),
+        "arrivals": arrivals(store, days, scored=scored_at(open_home(home))),
+        "health": health(open_home(home), now=now),
+    }
     if as_json:
         print_json(document)
         return
+    from rich.console import Console
+
     from serving.screen import status_screen
 
-    show(status_screen(document))
+    show(status_screen(document, width=Console().width))
 
 
 def _sessions(

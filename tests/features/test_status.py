@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from features.sessions import calendar
-from features.status import arrivals
+from features.status import status
 from features.store import MarketStore
 from features.tables import TABLES
 
@@ -33,9 +33,9 @@ def hours(start: str, end: str) -> pd.DatetimeIndex:
 
 
 def test_an_empty_store_has_every_table_with_nulls(store: MarketStore) -> None:
-    status = store.status(calendar(), now=NOW)
-    assert list(status) == list(TABLES)
-    assert status["spx_bars"] == {
+    tables = status(store, calendar(), now=NOW)
+    assert list(tables) == list(TABLES)
+    assert tables["spx_bars"] == {
         "rows": 0, "versions": 0, "first": None, "last": None, "last_event": None,
         "last_available": None, "gaps": 0, "good_through": None, "fresh": None, "series": {},
     }  # fmt: skip
@@ -45,7 +45,7 @@ def test_gaps_against_the_exchange_calendar(store: MarketStore) -> None:
     sessions = calendar().sessions("2024-06-24", "2024-07-31")
     lost = sessions.isin(pd.DatetimeIndex(["2024-07-02", "2024-07-03", "2024-07-05", "2024-07-16"]))
     store.append("vol_indices", closes(sessions[~lost]), source="cboe", now=NOW)
-    entry = store.status(calendar())["vol_indices"]
+    entry = status(store, calendar())["vol_indices"]
     assert entry["gaps"] == 4
     assert entry["series"]["vix"]["longest_gaps"] == [
         {"from": "2024-07-02", "to": "2024-07-05", "count": 3},  # the holiday is no gap
@@ -59,18 +59,18 @@ def test_gaps_of_hours_and_of_announced_intervals(store: MarketStore) -> None:
     store.append("perp_bars", bars(day.delete([5, 6])), source="okx", now=NOW)
     rates = pd.DataFrame({"ts": day[::8], "venue": "okx", "base": "BTC", "rate": 1e-4})
     store.append("funding", rates.assign(interval_hours=4.0), source="okx", now=NOW)
-    status = store.status(calendar())
-    assert status["perp_bars"]["series"]["okx BTC"]["longest_gaps"] == [
+    tables = status(store, calendar())
+    assert tables["perp_bars"]["series"]["okx BTC"]["longest_gaps"] == [
         {"from": "2024-07-01T05:00:00Z", "to": "2024-07-01T06:00:00Z", "count": 2}
     ]
-    assert status["funding"]["gaps"] == 2  # 04:00 and 12:00 were announced and did not come
+    assert tables["funding"]["gaps"] == 2  # 04:00 and 12:00 were announced and did not come
 
 
 def test_versions_count_every_row_and_rows_every_key(store: MarketStore) -> None:
     sessions = calendar().sessions("2024-07-01", "2024-07-05")
     store.append("vol_indices", closes(sessions), source="cboe", now=NOW)
     store.append("vol_indices", closes(sessions[:2]).assign(close=16.0), source="cboe", now=NOW)
-    entry = store.status(calendar())["vol_indices"]
+    entry = status(store, calendar())["vol_indices"]
     assert (entry["rows"], entry["versions"]) == (4, 6)
 
 
@@ -93,7 +93,7 @@ def test_fresh_enough_to_score_today(store: MarketStore, last: str, now: str, fr
         source="cboe",
         now=NOW,
     )
-    entry = store.status(calendar(), now=pd.Timestamp(now, tz="UTC"))["vol_indices"]
+    entry = status(store, calendar(), now=pd.Timestamp(now, tz="UTC"))["vol_indices"]
     assert entry["good_through"] == last
     assert entry["fresh"] is fresh
 
@@ -110,7 +110,7 @@ def test_hourly_tables_reach_the_cut_off_or_not(
     store: MarketStore, last_bar: str, good_through: str
 ) -> None:
     store.append("perp_bars", bars(hours("2024-07-29", last_bar)), source="okx", now=NOW)
-    assert store.status(calendar())["perp_bars"]["good_through"] == good_through
+    assert status(store, calendar())["perp_bars"]["good_through"] == good_through
 
 
 def test_status_does_not_tell_when_rows_were_imported(tmp_path: Path) -> None:
@@ -119,21 +119,5 @@ def test_status_does_not_tell_when_rows_were_imported(tmp_path: Path) -> None:
     for name, now in (("one", NOW), ("two", NOW + pd.Timedelta(days=90))):
         store = MarketStore(tmp_path / name)
         store.append("vol_indices", closes(sessions), source="cboe", now=now)
-        found.append(json.dumps(store.status(calendar()), allow_nan=False))
+        found.append(json.dumps(status(store, calendar()), allow_nan=False))
     assert found[0] == found[1]
-
-
-def test_arrivals_measure_how_far_live_rows_trail_the_rule(store: MarketStore) -> None:
-    history = calendar().sessions("2024-06-03", "2024-06-28")
-    store.append(
-        "vol_indices", closes(history), source="cboe", now=pd.Timestamp("2024-07-01", tz="UTC")
-    )
-    assert arrivals(store, calendar()) == {}, "a bulk import of history says nothing"
-    # 16:20 New York is 20:20 UTC, the evening cut-off 22:00 UTC
-    for day, clock in (("2024-07-01", "20:20"), ("2024-07-02", "21:20"), ("2024-07-03", "22:20")):
-        now = pd.Timestamp(f"{day} {clock}", tz="UTC")
-        store.append("vol_indices", closes(calendar().sessions(day, day)), source="cboe", now=now)
-    found = arrivals(store, calendar())["vol_indices"]
-    assert found["live_rows"] == 3
-    assert (found["median_hours"], found["worst_hours"]) == (1.0, 2.0)
-    assert found["missed_share"] == round(1 / 3, 4)

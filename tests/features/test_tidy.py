@@ -12,6 +12,7 @@ from features.errors import DataError, UsageError
 from features.sessions import calendar
 from features.sources.tidy import LAYOUTS, FileReport, ImportReport, describe, import_folder
 from features.sources.tidy_crypto import base_of
+from features.status import status
 from features.store import MarketStore
 from features.tables import TABLES
 
@@ -82,12 +83,12 @@ def test_a_good_file_is_imported_once_and_then_changes_nothing(
     report = taken(store, folder)
     assert of(report, "spx_ohlcv.csv").tables == {"spx_bars": 250}
     assert report.changed
-    before, status = state(store), store.status(calendar())
+    before, tables = state(store), status(store, calendar())
     again = taken(store, folder, LATER)
     assert again.tables["spx_bars"].same == 250
     assert not again.changed
     assert state(store) == before
-    assert store.status(calendar()) == status
+    assert status(store, calendar()) == tables
 
 
 def test_a_corrected_file_makes_new_versions_from_its_import_on(

@@ -10,6 +10,7 @@ import pytest
 
 from features.sessions import calendar
 from features.sources.tidy import ImportReport, import_folder
+from features.status import status
 from features.store import MarketStore
 
 pytestmark = pytest.mark.real
@@ -50,10 +51,10 @@ def test_every_file_is_imported_or_skipped_for_a_reason(
 
 def test_the_same_import_again_changes_no_byte(store: MarketStore, real_data: Path) -> None:
     manifest = (store.root / "manifest.json").read_bytes()
-    status = json.dumps(store.status(calendar()), allow_nan=False)
+    before = json.dumps(status(store, calendar()), allow_nan=False)
     assert not import_folder(store, real_data, now=NOW + pd.Timedelta(days=1)).changed
     assert (store.root / "manifest.json").read_bytes() == manifest
-    assert json.dumps(store.status(calendar()), allow_nan=False) == status
+    assert json.dumps(status(store, calendar()), allow_nan=False) == before
 
 
 @pytest.mark.parametrize(
@@ -125,13 +126,13 @@ def test_crypto(store: MarketStore) -> None:
 
 
 def test_gaps_are_those_of_the_provenance_notes(store: MarketStore) -> None:
-    status = store.status(calendar(), now=pd.Timestamp("2025-01-01 12:00", tz="UTC"))
-    series = {name: entry["series"] for name, entry in status.items()}
+    tables = status(store, calendar(), now=pd.Timestamp("2025-01-01 12:00", tz="UTC"))
+    series = {name: entry["series"] for name, entry in tables.items()}
     assert series["vol_indices"]["vix"]["gaps"] == 4
     assert series["spot_bars"]["binance BTC"]["gaps"] == 31
     assert series["open_interest"]["bybit BTC"]["gaps"] == 359
     assert series["breadth"]["nyse"]["longest_gaps"][0]["from"] == "2015-11-12"
-    assert [name for name, entry in status.items() if entry["fresh"] is False] == []
+    assert [name for name, entry in tables.items() if entry["fresh"] is False] == []
 
 
 def test_events(store: MarketStore) -> None:

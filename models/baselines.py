@@ -1,8 +1,8 @@
 """What must be beaten: simple forecasts with one interface, fitted as carefully as the model.
 
 Each baseline reads the structural inputs and the prior of the same rows as the model, is fitted on
-the same training rows, and exports to JSON. The two that filter a latent state (`gjr_garch`,
-`markov_switching`) are not written yet.
+the same training rows, and exports to JSON. Those that filter a latent state (`LATENT`) read the
+columns of `models.latent` and exist where a dataset has them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,15 @@ import numpy as np
 import pandas as pd
 
 from features.bands import BAND_EDGES
+from features.errors import DataError
+from models.heads import HeadKey
+from models.latent import GJR_VOL, TURBULENT, exceedance_column
 from models.logit import RidgeLogit, logit, sigmoid
 from models.structural import HAR, IVTS, SEVEN, SPLINE
 
-__all__ = ["BASELINES", "Baseline", "baseline_from_json", "fit_baselines"]
+__all__ = ["BASELINES", "LATENT", "Baseline", "baseline_from_json", "fit_baselines"]
+
+LATENT = ("gjr_garch", "gjr_recalibrated", "markov_switching")
 
 BAND_SHRINK = 25.0
 RIDGE = 1.0
@@ -137,6 +142,21 @@ class Prior:
         return {"kind": "prior"}
 
 
+@dataclass(frozen=True)
+class Simulated:
+    """Log odds that a filter's simulation gave, as they are."""
+
+    column: str
+
+    def predict(self, inputs: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
+        """Sigmoid of the column."""
+        return sigmoid(_columns((self.column,), inputs, prior)[:, 0])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers."""
+        return {"kind": "simulated", "column": self.column}
+
+
 class _Fit(Protocol):
     def __call__(self, inputs: pd.DataFrame, prior: np.ndarray, y: np.ndarray) -> Baseline: ...
 
@@ -161,14 +181,16 @@ BASELINES: dict[str, _Fit] = {
 
 
 def fit_baselines(
-    inputs: pd.DataFrame, prior: np.ndarray, y: np.ndarray, *, light: bool = False
+    key: HeadKey, inputs: pd.DataFrame, prior: np.ndarray, y: np.ndarray, *, light: bool = False
 ) -> dict[str, Baseline]:
     """Fit every baseline of one head on its training rows.
 
     Parameters
     ----------
+    key : HeadKey
+        The head.
     inputs : DataFrame
-        Structural inputs of the rows.
+        Structural inputs of the rows, with the columns of `models.latent` or without.
     prior : ndarray
         Path prior of the rows.
     y : ndarray
@@ -176,8 +198,30 @@ def fit_baselines(
     light : bool
         Fit climatology and the prior alone.
     """
-    chosen = {"climatology", "prior"} if light else set(BASELINES)
-    return {n: fit(inputs, prior, y) for n, fit in BASELINES.items() if n in chosen}
+    if light:
+        return {n: BASELINES[n](inputs, prior, y) for n in ("climatology", "prior")}
+    out = {n: fit(inputs, prior, y) for n, fit in BASELINES.items()}
+    if TURBULENT in inputs.columns:
+        out |= _latent(key, inputs, prior, y)
+    return out
+
+
+def _latent(
+    key: HeadKey, inputs: pd.DataFrame, prior: np.ndarray, y: np.ndarray
+) -> dict[str, Baseline]:
+    exceeds = exceedance_column(key.id)
+    out: dict[str, Baseline] = {}
+    if exceeds in inputs.columns:
+        out["gjr_garch"] = Simulated(exceeds)
+        out["gjr_recalibrated"] = Logistic.fit((exceeds,), inputs, prior, y)
+    else:
+        # A model of SPX closes has no odds of VIX levels or of opens; its forecast has some.
+        forecast = (f"{GJR_VOL}{key.horizon}", "log_vix")
+        out["gjr_garch"] = Logistic.fit(forecast, inputs, prior, y)
+    # The state says turbulent or not; how far that is above today's levels decides the label.
+    regime = (TURBULENT, "log_vix", "log_rv21")
+    out["markov_switching"] = Logistic.fit(regime, inputs, prior, y)
+    return out
 
 
 def baseline_from_json(document: Mapping[str, Any]) -> Baseline:
@@ -189,6 +233,8 @@ def baseline_from_json(document: Mapping[str, Any]) -> Baseline:
         return Persistence(tuple(float(v) for v in document["rates"]))
     if kind == "prior":
         return Prior()
+    if kind == "simulated":
+        return Simulated(str(document["column"]))
     return Logistic(RidgeLogit.from_json(document["model"]))
 
 
@@ -199,5 +245,10 @@ def _band(inputs: pd.DataFrame) -> np.ndarray:
 
 
 def _columns(names: tuple[str, ...], inputs: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
+    if lost := [n for n in names if n != "prior" and n not in inputs.columns]:
+        raise DataError(
+            f"a baseline needs the columns {lost}, which the inputs lack. Give make_dataset the "
+            "`latent` of models.latent.walk_forward_latent, as at the fit."
+        )
     columns = [logit(prior) if n == "prior" else inputs[n].to_numpy(float) for n in names]
     return np.column_stack(columns)

@@ -32,7 +32,8 @@ class Dataset:
     prior : DataFrame
         Walk-forward path prior over the spine; training rows read it, forecasts do not.
     inputs : DataFrame
-        Structural inputs over the spine.
+        Structural inputs over the spine, and what the filters of `models.latent` know where they
+        were given.
     """
 
     at: str
@@ -54,6 +55,7 @@ def make_dataset(
     at: str = "evening",
     *,
     prior: pd.DataFrame | None = None,
+    latent: pd.DataFrame | None = None,
     paths: int = 1000,
 ) -> Dataset:
     """Join features, prices, labels and prior.
@@ -67,6 +69,9 @@ def make_dataset(
     prior : DataFrame, optional
         From `walk_forward_prior(spine)`; it is the same at every moment, so several moments
         can share one. Computed when absent (seconds for thirty years).
+    latent : DataFrame, optional
+        From `walk_forward_latent(spine)`; without it the baselines that filter a latent state are
+        not fitted.
 
     Raises
     ------
@@ -82,7 +87,10 @@ def make_dataset(
     y, end = labels(spine)
     if prior is None:
         prior = walk_forward_prior(spine, paths=paths)
-    return Dataset(at, features, spine, y, end, prior, moment_inputs(spine, features))
+    inputs = moment_inputs(spine, features)
+    if latent is not None:
+        inputs = inputs.join(latent)
+    return Dataset(at, features, spine, y, end, prior, inputs)
 
 
 def moment_inputs(spine: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:

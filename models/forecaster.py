@@ -176,7 +176,7 @@ class Forecaster:
         features = dataset.features.loc[index]
         spine = dataset.spine.loc[: index.max()]
         odds = self.odds(features, spine, intervals=not light)
-        inputs = moment_inputs(spine, features).loc[index]
+        inputs = dataset.inputs.loc[index]
         frames = []
         for name, head in self.heads.items():
             part = odds[name]
@@ -340,7 +340,7 @@ def _fit_head(moment: _Moment, job: _Job) -> HeadModel:
     return HeadModel(
         key=key,
         shift=shift,
-        baselines=fit_baselines(sample.inputs, sample.prior, sample.y, light=moment.light),
+        baselines=fit_baselines(key, sample.inputs, sample.prior, sample.y, light=moment.light),
         rows=len(rows),
         first=f"{rows[0]:%Y-%m-%d}" if len(rows) else "",
         last=f"{rows[-1]:%Y-%m-%d}" if len(rows) else "",

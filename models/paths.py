@@ -44,10 +44,10 @@ from models.path_terms import (
 )
 from models.simulate import MAX_STEPS, Draws, PathOdds, simulate_odds, simulate_paths, starts
 from models.state import HISTORY, State, state, window_mean
+from models.yearly import MIN_HISTORY, MIN_SESSIONS, years
 
-__all__ = ["MIN_SESSIONS", "PathPrior", "walk_forward_prior"]
+__all__ = ["PathPrior", "walk_forward_prior"]
 
-MIN_SESSIONS = 756
 OPEN_SESSIONS = 504
 DEFAULT_PATHS = 1000
 
@@ -337,7 +337,7 @@ def walk_forward_prior(
     at: str = "evening",
     paths: int = DEFAULT_PATHS,
     seed: int = 20080915,
-    min_sessions: int = MIN_SESSIONS + HISTORY + 2,
+    min_sessions: int = MIN_HISTORY,
 ) -> pd.DataFrame:
     """Prior of every session, from a simulator fitted on earlier years only.
 
@@ -352,10 +352,7 @@ def walk_forward_prior(
     """
     index = pd.DatetimeIndex(spine.index)
     out = pd.DataFrame(np.nan, index=index, columns=[k.id for k in head_keys(at)])
-    for year in sorted(set(index.year)):
-        past, now = index[index.year < year], index[index.year == year]
-        if len(past) < min_sessions:
-            continue
-        prior = PathPrior.fit(spine, past[-1], paths=paths, seed=seed)
+    for last, now in years(index, min_sessions=min_sessions):
+        prior = PathPrior.fit(spine, last, paths=paths, seed=seed)
         out.loc[now] = prior.probabilities(spine.loc[: now[-1]], now, at)
     return out

@@ -15,11 +15,21 @@ import numpy as np
 import pandas as pd
 
 from features.errors import DataError
+from models.baselines import LATENT
+from models.latent import lacking
 from models.scores import auc, brier, ece, log_loss_rows, stationary_indices
 from training.settings import TrainingSettings
 from training.walk_forward import baseline_columns
 
-__all__ = ["SKILL_COLUMNS", "Gain", "best_baseline", "gain", "mean_block", "skill_table"]
+__all__ = [
+    "SKILL_COLUMNS",
+    "Gain",
+    "baselines_compared",
+    "best_baseline",
+    "gain",
+    "mean_block",
+    "skill_table",
+]
 
 SKILL_COLUMNS = (
     "at",
@@ -118,6 +128,21 @@ def best_baseline(rows: pd.DataFrame) -> tuple[str, np.ndarray]:
     }
     best = min(losses, key=lambda name: float(losses[name].mean()))
     return best, losses[best]
+
+
+def baselines_compared(oos: pd.DataFrame) -> dict[str, Any]:
+    """Name the baselines of a run, and those that could not be fitted with the reason.
+
+    Returns
+    -------
+    dict
+        ``compared``: names; ``left_out``: rows of ``baseline, why``.
+    """
+    names = [c.removeprefix("b_") for c in baseline_columns(oos)]
+    compared = list(dict.fromkeys(["climatology", "prior", *names]))
+    why = lacking() or "their packages were not installed when the run was made; train again"
+    left_out = [{"baseline": name, "why": why} for name in LATENT if name not in compared]
+    return {"compared": compared, "left_out": left_out}
 
 
 def skill_table(oos: pd.DataFrame, settings: TrainingSettings) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 from features.errors import DataError
 from features.home import Home
 from training.diagnostics import claims, diagnose
-from training.evaluate import skill_table
+from training.evaluate import baselines_compared, skill_table
 from training.records import load_oos, load_report, resolve
 from training.report import clean
 from training.settings import load_settings
@@ -32,9 +32,9 @@ def evaluate_run(home: Home, run: str, *, progress: Progress | None = None) -> d
     Returns
     -------
     dict
-        model_version, until, oos_path, skill, groups, gates, and three tables as lists of rows:
-        diagnostics (Brier parts, PR-AUC, alarms, lead time), strata (year, VIX band, event
-        windows), claims (p-values corrected over all heads).
+        model_version, until, oos_path, baselines, skill, groups, gates, and three tables as
+        lists of rows: diagnostics (Brier parts, PR-AUC, alarms, lead time), strata (year, VIX
+        band, event windows), claims (p-values corrected over all heads).
 
     Raises
     ------
@@ -64,6 +64,7 @@ def evaluate_run(home: Home, run: str, *, progress: Progress | None = None) -> d
         "model_version": version,
         "until": report["until"],
         "oos_path": str(home.mlruns / "runs" / version / "oos.parquet"),
+        "baselines": baselines_compared(oos),
         "skill": clean(skill),
         "groups": report["groups"],
         "gates": report["gates"],

@@ -101,6 +101,7 @@ def gather(
     from features.sessions import moments
     from features.store import MarketStore
     from models.dataset import make_dataset
+    from models.latent import lacking, walk_forward_latent
     from models.paths import walk_forward_prior
 
     known = moments(home)
@@ -111,15 +112,16 @@ def gather(
     as_of = _end_of(until)
     if progress is not None:
         progress(0.0, "path prior")
-    # closes alone drive the prior: it is the same at every moment
+    # closes alone drive the prior and the baselines' filters: they are the same at every moment
     prior = walk_forward_prior(spine)
+    latent = walk_forward_latent(spine) if lacking() is None else None
     datasets = {}
     for number, at in enumerate(ats):
         if progress is not None:
             progress((number + 1) / (len(ats) + 1), f"features {at}")
         features = build(store, at=known[at], end=until, as_of=as_of)
         features = features[[c for c in features.columns if CATALOG[str(c)].trainable]]
-        datasets[at] = make_dataset(features, spine, at, prior=prior)
+        datasets[at] = make_dataset(features, spine, at, prior=prior, latent=latent)
     return Inputs(until, as_of, spine, datasets, store.data_hash(as_of=as_of))
 
 

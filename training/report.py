@@ -36,6 +36,8 @@ class RetrainReport:
         Whether it is champion now, and whether it answers with the baseline.
     skill, groups : list of dict
         Rows of the two tables.
+    baselines : dict
+        Which baselines the skill was compared with, and which were left out and why.
     direction, event_study : list of dict
         Whether liquidations lead, and what followed cascades (`training.direction`,
         `training.event_study`).
@@ -55,6 +57,7 @@ class RetrainReport:
     groups: list[dict[str, Any]]
     direction: list[dict[str, Any]] = field(default_factory=list)
     event_study: list[dict[str, Any]] = field(default_factory=list)
+    baselines: dict[str, Any] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
     tracking_error: str | None = None
 
@@ -71,6 +74,7 @@ class RetrainReport:
             "seconds": round(self.seconds, 3),
             "oos_path": self.oos_path,
             "gates": [gate.to_json() for gate in self.gates],
+            "baselines": self.baselines,
             "skill": self.skill,
             "groups": self.groups,
             "direction": self.direction,

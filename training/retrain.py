@@ -15,7 +15,7 @@ from features.home import PROJECT_ROOT, Home
 from training.ablation import group_table
 from training.alone import alone
 from training.direction import direction_table
-from training.evaluate import skill_table
+from training.evaluate import baselines_compared, skill_table
 from training.event_study import STUDY_COLUMNS, event_study
 from training.explanations import recent_contributions
 from training.gates import Gate
@@ -179,7 +179,7 @@ class _Run:
         if fallback:
             candidate = self._bundle(stage, forecasters, fallback=True)
         version = publish(self.home, candidate, stage / "folds", plan.folds)
-        report = self._report(version, promoted, fallback, answers, tables)
+        report = self._report(version, promoted, fallback, answers, oos, tables)
         self._stage("gates")
         self.tell(0.94, "plots and records")
         self._record(report, oos, tables, reasons)
@@ -238,6 +238,7 @@ class _Run:
         promoted: bool,
         fallback: bool,
         answers: list[Gate],
+        oos: pd.DataFrame,
         tables: Mapping[str, pd.DataFrame],
     ) -> RetrainReport:
         return RetrainReport(
@@ -255,6 +256,7 @@ class _Run:
             groups=clean(tables["groups"]),
             direction=clean(tables["direction"]),
             event_study=clean(tables["event_study"]),
+            baselines=baselines_compared(oos),
             stages=self.stages,
         )
 

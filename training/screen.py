@@ -54,6 +54,14 @@ def skill_tables(skill: Sequence[Mapping[str, Any]]) -> Group:
     return Group(*parts)
 
 
+def baselines_line(baselines: Mapping[str, Any]) -> Text:
+    """Name what "the best baseline" was the best of, and what was left out."""
+    line = Text("Baselines compared: " + ", ".join(baselines["compared"]), style="dim")
+    for row in baselines["left_out"]:
+        line.append(f"\nleft out: {row['baseline']} ({row['why']})", style="yellow")
+    return line
+
+
 def group_tables(groups: Sequence[Mapping[str, Any]]) -> Group:
     """Show what each feature group was worth; an interval that crosses zero adds nothing."""
     marks = _footnotes(groups)
@@ -148,6 +156,7 @@ def retrain_screen(report: Mapping[str, Any]) -> Group:
         gate_table(report["gates"]),
         Text(),
         skill_tables(report["skill"]),
+        baselines_line(report["baselines"]),
     ]
     if report["groups"]:
         parts += [Text(), group_tables(report["groups"])]

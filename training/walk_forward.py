@@ -27,6 +27,7 @@ __all__ = ["BASE_COLUMNS", "Job", "baseline_columns", "jobs_for", "run_jobs", "s
 Progress = Callable[[float, str], None]
 
 BASE_COLUMNS = ("session", "at", "head", "horizon", "y", "p", "prior", "climatology")
+INTERVAL = ("lo", "hi")
 BASELINE_PREFIX = "b_"
 
 
@@ -282,7 +283,8 @@ def scored_rows(forecasts: pd.DataFrame | None, labels: pd.DataFrame) -> pd.Data
     Returns
     -------
     DataFrame
-        `BASE_COLUMNS`, then one column for each baseline, sorted by head, horizon, session.
+        `BASE_COLUMNS`, the interval's ends, then one column for each baseline, sorted by head,
+        horizon, session.
     """
     if forecasts is None:
         raise DataError("a final fit has no forecasts to score. Score the results of its folds.")
@@ -293,7 +295,8 @@ def scored_rows(forecasts: pd.DataFrame | None, labels: pd.DataFrame) -> pd.Data
     y = np.where((row >= 0) & (column >= 0), values[row, column], np.nan)
     out = forecasts.assign(y=y)
     out = out[out["y"].notna() & out["p"].notna()]
-    columns = [*BASE_COLUMNS, *baseline_columns(forecasts)]
+    interval = [name for name in INTERVAL if name in forecasts.columns]
+    columns = [*BASE_COLUMNS, *interval, *baseline_columns(forecasts)]
     out = out[columns].sort_values(["at", "head", "horizon", "session"], kind="stable")
     return out.reset_index(drop=True)
 

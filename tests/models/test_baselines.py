@@ -24,7 +24,7 @@ def _rows(fitted: Any) -> tuple[Any, np.ndarray, np.ndarray]:
 
 def test_every_baseline_gives_probabilities_and_survives_json(fitted: Any) -> None:
     inputs, prior, y = _rows(fitted)
-    for name, baseline in fit_baselines(inputs, prior, y).items():
+    for name, baseline in fit_baselines(KEY, inputs, prior, y).items():
         p = baseline.predict(inputs, prior)
         assert p.shape == y.shape, name
         if name == "prior":  # a share of paths may be 0 or 1

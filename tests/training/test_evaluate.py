@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 
 from models.scores import log_loss_rows, stationary_indices
-from training.evaluate import SKILL_COLUMNS, best_baseline, gain, mean_block, skill_table
+from training.evaluate import (
+    SKILL_COLUMNS,
+    baselines_compared,
+    best_baseline,
+    gain,
+    mean_block,
+    skill_table,
+)
 from training.settings import TrainingSettings
 
 
@@ -99,3 +106,12 @@ def test_one_class_has_no_auc_and_the_json_says_null(quick: TrainingSettings) ->
     record = clean(skill_table(frame, quick))[0]
     assert record["auc"] is None
     assert record["base_rate"] == 0.0
+
+
+def test_the_baselines_compared_are_named_and_those_left_out_with_the_reason() -> None:
+    frame = pd.DataFrame(columns=["session", "y", "p", "b_vix_spline", "b_gjr_garch"])
+    named = baselines_compared(frame)
+    assert named["compared"] == ["climatology", "prior", "vix_spline", "gjr_garch"]
+    left = {row["baseline"]: row["why"] for row in named["left_out"]}
+    assert set(left) == {"gjr_recalibrated", "markov_switching"}
+    assert "not installed" in left["markov_switching"]

@@ -64,8 +64,12 @@ def test_a_retrain_leaves_a_judged_bundle_and_everything_to_judge_it_again(
     assert document["until"] == "2024-12-16"
     assert document["tracking_error"] is None
     assert [gate["gate"] for gate in document["gates"]][:2] == ["beats_champion", "beats_baseline"]
+    compared = document["baselines"]["compared"]
+    assert {"climatology", "prior", "gjr_garch", "markov_switching"} <= set(compared)
+    assert document["baselines"]["left_out"] == []
     oos = load_oos(home, report.model_version)
     assert set(oos["at"]) == set(MOMENTS)
+    assert ((oos["lo"] <= oos["p"]) & (oos["p"] <= oos["hi"])).all()
     assert oos["session"].min() >= pd.Timestamp("2024-01-01")
     assert np.isfinite(oos[["p", "y", "prior", "climatology"]].to_numpy(float)).all()
     folder = run_folder(home, report.model_version)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from features.sources.expiries import rule_days
 from features.view import View
 from features.windows import Array
 
-__all__ = ["RANKS", "Curve", "constant_maturity", "curve", "expected_expiry"]
+__all__ = ["RANKS", "Curve", "constant_maturity", "curve"]
 
 RANKS = 8
 DAY_US = 86_400_000_000
@@ -41,24 +41,6 @@ class Curve:
         return self.settle[:, k - 1]
 
 
-def expected_expiry(months: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Day (since 1970) on which a VIX monthly contract settles by rule, holidays aside.
-
-    Parameters
-    ----------
-    months : array of int
-        Months since 1970-01.
-
-    Notes
-    -----
-    The Wednesday 30 days before the third Friday of the following month (Cboe).
-    """
-    first = (months + 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-    # 1970-01-01 was a Thursday: weekday 3 with Monday 0, so Friday is (4 - (day + 3)) mod 7 ahead
-    third_friday = first + (4 - (first + 3)) % 7 + 14
-    return third_friday - 30
-
-
 def curve(view: View) -> Curve:
     """Rank the monthly contracts of each session."""
     return view.make("curve", lambda: _curve(view))
@@ -82,7 +64,7 @@ def _curve(view: View) -> Curve:
 
     # a holiday moves an expiry off the rule; the listed date is known from the day of listing
     last_month = int(max(expiry_month.max(), month_of.max())) + 1
-    settles_on = expected_expiry(np.arange(last_month + 1))
+    settles_on = rule_days(np.arange(last_month + 1))
     settles_on[expiry_month] = expiry_day
     front = month_of + (grid_day >= settles_on[month_of])
 

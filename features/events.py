@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.curve import DAY_US, expected_expiry
+from features.curve import DAY_US
 from features.declare import Feature, family
+from features.sources.expiries import rule_days
 from features.view import View
 from features.windows import Array
 
@@ -128,7 +129,7 @@ def _calendar(view: View) -> dict[str, Array]:
     today = sessions[:n]
     rows = np.arange(n)
     months = today.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    settles = expected_expiry(np.arange(months.max(initial=0) + 4))
+    settles = rule_days(np.arange(months.max(initial=0) + 4))
     third_friday = np.empty_like(settles)
     third_friday[1:] = settles[:-1] + 30
     third_friday[0] = -1

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from features.sessions import calendar
+from features.sources.expiries import monthly_expiries
 from serving.state import MarketState
 
-__all__ = ["VixCurve", "curve_of", "listed_expiries", "vix_expiry"]
+__all__ = ["VixCurve", "curve_of", "listed_expiries"]
 
 
 @dataclass(frozen=True)
@@ -84,30 +83,10 @@ def curve_of(state: MarketState) -> VixCurve:
     return VixCurve(today, tuple(days), tuple(level), (), "VIX family, upper bound")
 
 
-@lru_cache(maxsize=1024)
-def vix_expiry(year: int, month: int) -> pd.Timestamp:
-    """Give the monthly VIX expiry: the Wednesday 30 days before the next month's third Friday.
-
-    Notes
-    -----
-    Cboe's rule: when that Wednesday or that Friday is a holiday, the day before.
-    """
-    days = calendar()
-    following = date(year + month // 12, month % 12 + 1, 1)
-    friday = pd.Timestamp(following) + pd.Timedelta(days=(4 - following.weekday()) % 7 + 14)
-    wednesday = friday - pd.Timedelta(days=30)
-    if not days.is_session(friday) or not days.is_session(wednesday):
-        return days.previous(wednesday)
-    return wednesday.as_unit("us")
-
-
-def listed_expiries(today: pd.Timestamp, *, months: int = 10) -> Sequence[pd.Timestamp]:
-    """List the monthly VIX expiries after `today`."""
-    out: list[pd.Timestamp] = []
-    year, month = today.year, today.month
-    while len(out) < months:
-        expiry = vix_expiry(year, month)
-        if expiry > today:
-            out.append(expiry)
-        year, month = year + month // 12, month % 12 + 1
-    return out
+@lru_cache(maxsize=8192)
+def listed_expiries(today: pd.Timestamp, *, months: int = 10) -> tuple[pd.Timestamp, ...]:
+    """List the next monthly VIX expiries after `today`."""
+    # a month beyond the last, whose third Friday decides whether that one is moved
+    reach = today + pd.Timedelta(days=31 * (months + 2))
+    expiries = monthly_expiries(calendar().sessions(today, reach))
+    return tuple(expiries[expiries > today][:months])

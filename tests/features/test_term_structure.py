@@ -7,7 +7,8 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from features.curve import RANKS, Curve, constant_maturity, expected_expiry
+from features.curve import RANKS, Curve, constant_maturity
+from features.sources.expiries import rule_days
 from features.term_structure import EPISODE_CAP, episode_age
 
 
@@ -22,7 +23,7 @@ from features.term_structure import EPISODE_CAP, episode_age
 )
 def test_contracts_settle_thirty_days_before_the_next_third_friday(month, day):
     number = np.array([np.datetime64(month, "M").astype(int)])
-    found = np.datetime64("1970-01-01") + np.timedelta64(int(expected_expiry(number)[0]), "D")
+    found = np.datetime64("1970-01-01") + np.timedelta64(int(rule_days(number)[0]), "D")
     assert found.astype(dt.date) == day
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.sessions import calendar
+from features.sources import expiries
 
 __all__ = [
     "OVERNIGHT_SHARE",
@@ -34,23 +35,16 @@ def monthly_expiries(start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex
     pd.DatetimeIndex
         Third Fridays; the session before where that Friday is a holiday.
     """
-    return _sessions_of(third_friday, start, end)
+    months = pd.period_range(start, end, freq="M")
+    days = [_on_or_before(third_friday(month)) for month in months]
+    return pd.DatetimeIndex([d for d in days if start <= d <= end], dtype="datetime64[us]")
 
 
 def vix_expiries(start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
-    """List the settlement sessions of monthly VIX options from `start` to `end`, both included.
-
-    Returns
-    -------
-    pd.DatetimeIndex
-        The day thirty days before the next month's third Friday (or before the session that
-        stands in for it); the session before where that day is a holiday.
-    """
-
-    def wednesday(month: pd.Period) -> pd.Timestamp:
-        return _on_or_before(third_friday(month + 1)) - pd.Timedelta(days=30)
-
-    return _sessions_of(wednesday, start, end)
+    """List the settlement sessions of monthly VIX options from `start` to `end`, both included."""
+    beyond = calendar().sessions(start, end + pd.Timedelta(days=60))  # the Friday after the last
+    found = expiries.monthly_expiries(beyond)
+    return found[found <= end]
 
 
 def month_ends(sessions: pd.DatetimeIndex) -> NDArray[np.intp]:
@@ -77,12 +71,6 @@ def sessions_left(
     """
     last = OVERNIGHT_SHARE if am else 1.0
     return np.asarray((expiry - now - 1) + last + (1.0 - passed), dtype=np.float64)
-
-
-def _sessions_of(rule: object, start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
-    months = pd.period_range(start, end, freq="M")
-    days = [_on_or_before(rule(month)) for month in months]  # type: ignore[operator]
-    return pd.DatetimeIndex([d for d in days if start <= d <= end], dtype="datetime64[us]")
 
 
 def _on_or_before(day: pd.Timestamp) -> pd.Timestamp:

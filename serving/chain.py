@@ -16,6 +16,7 @@ from features.sessions import calendar
 from serving.pricing import black76
 from serving.smile import (
     SESSIONS_PER_YEAR,
+    Marks,
     VolInputs,
     atm_source,
     atm_vol,
@@ -23,11 +24,21 @@ from serving.smile import (
     spx_vol,
 )
 
-__all__ = ["Chain", "mark_chain", "weekly_expiry"]
+__all__ = ["Chain", "QuoteBand", "mark_chain", "weekly_expiry"]
 
 Array = NDArray[np.float64]
 
 _REACH_DEVIATIONS = 12.0  # strikes beyond twelve deviations are worth nothing
+
+
+@dataclass(frozen=True)
+class QuoteBand:
+    """Bids and asks of a quoted chain, by strike, index points."""
+
+    put_bid: Array
+    put_ask: Array
+    call_bid: Array
+    call_ask: Array
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,9 @@ class Chain:
     vol, put, call : Array
         Implied volatility and prices in index points.
     source : str
-        What the marks rest on.
+        What the marks rest on: ``smile: <indices>`` or ``quotes``.
+    band : QuoteBand or None
+        Bids and asks where the marks are quotes.
     """
 
     expiry: date
@@ -63,6 +76,7 @@ class Chain:
     put: Array
     call: Array
     source: str
+    band: QuoteBand | None = None
 
     @property
     def step(self) -> int:
@@ -122,15 +136,43 @@ class Chain:
     def credit_band(
         self, put_short: int, call_short: int, width_put: int, width_call: int
     ) -> tuple[float, float]:
-        """Credit of the same condor at the low and the high end of the smile's band."""
+        """Credit of the same condor at the low and the high end of the marks' band."""
         strikes = np.array([put_short - width_put, put_short, call_short, call_short + width_call])
-        call = np.array([False, False, True, True])
-        marks = mark_spx(
-            strikes, self.forward, self.sessions, self.inputs, call=call, discount=self.discount
-        )
+        marks = self.marks(strikes, call=np.array([False, False, True, True]))
         sign = np.array([-1.0, 1.0, 1.0, -1.0])
+        if self.band is not None:
+            # what selling at the bids and buying at the asks brings, and the reverse
+            low = np.where(sign > 0, marks.low, marks.high)
+            high = np.where(sign > 0, marks.high, marks.low)
+            return float(sign @ low), float(sign @ high)
         ends = sorted((float(sign @ marks.low), float(sign @ marks.high)))
         return ends[0], ends[1]
+
+    def marks(self, strikes: NDArray[np.int64], *, call: NDArray[np.bool_]) -> Marks:
+        """Mark single options: mid, the ends of the band, volatility and source.
+
+        Raises
+        ------
+        DataError
+            If a strike is not listed.
+        """
+        places = [self.position(int(strike)) for strike in strikes]
+        if self.band is None:
+            found = mark_spx(
+                strikes, self.forward, self.sessions, self.inputs, call=call, discount=self.discount
+            )
+            low, high = found.low, found.high
+        else:
+            own = self.band
+            low = np.where(call, own.call_bid[places], own.put_bid[places])
+            high = np.where(call, own.call_ask[places], own.put_ask[places])
+        return Marks(
+            mid=np.where(call, self.call[places], self.put[places]),
+            low=low,
+            high=high,
+            vol=self.vol[places],
+            source=np.full(len(places), "smile" if self.band is None else "quotes"),
+        )
 
 
 def mark_chain(
@@ -192,7 +234,7 @@ def mark_chain(
         vol=vol,
         put=put,
         call=np.maximum(call, 0.0),
-        source=str(atm_source(inputs, sessions)),
+        source=f"smile: {atm_source(inputs, sessions)}",
     )
 
 

@@ -19,7 +19,7 @@ from serving.facts import gather_facts, read_signals, term_light
 from serving.ladder import plan_hedge
 from serving.layout import CONDOR_KEYS, condor_fields, empty_ticket
 from serving.panel import equity_bias, panel_of, timeframes_of
-from serving.policy import decide
+from serving.policy import Facts, decide
 from serving.positions import grade_position
 from serving.proposal import (
     Plan,
@@ -32,7 +32,7 @@ from serving.proposal import (
     vol_inputs,
 )
 from serving.reading import forecast_of
-from serving.settings import ServingSettings
+from serving.settings import BOOKS, ServingSettings
 from serving.state import MarketState
 from serving.ticket_rows import (
     account_fields,
@@ -159,6 +159,14 @@ def compose(inputs: Inputs) -> dict[str, Any]:
     ]
     primary = next(c for c in condors if c["book"] == settings.primary_book)
     quality = [*document["data_quality"], *doubts, *hedge.doubts, *_doubts(inputs, edr, edr_cal)]
+    if state.quotes is not None:
+        marks = {c["book"]: c["mark_source"] for c in condors}
+        marks |= {f"position {row['id']}": row["mark_source"] for row in held}
+        quality += [
+            f"{name}: the quotes do not reach across its strikes, marked from the smile"
+            for name, source in marks.items()
+            if source is not None and source.startswith("smile")
+        ]
     ticket = empty_ticket()
     ticket |= {key: primary[key] for key in CONDOR_KEYS}
     ticket |= {
@@ -199,6 +207,7 @@ def compose(inputs: Inputs) -> dict[str, Any]:
         "why": reason_rows(document, settings),
         "changes": changes_of(document, inputs.earlier, inputs.evening, settings),
         "account": account_fields(inputs.book),
+        "chain_quotes": _quotes_used(state),
         "data_quality": quality,
     }
     return ticket
@@ -213,6 +222,8 @@ def refused_without_data(
     reason: str,
 ) -> dict[str, Any]:
     """Write the ticket of a session whose gate inputs are missing: every key, no trade."""
+    decision = decide(dict.fromkeys(BOOKS, Facts(vix=np.nan, gate_missing=True)), settings)
+    primary = decision.allowances[settings.primary_book]
     ticket = empty_ticket()
     ticket |= {
         "session": f"{session:%Y-%m-%d}",
@@ -220,12 +231,14 @@ def refused_without_data(
         "ticket_session": f"{ticket_session(session):%Y-%m-%d}",
         "model_version": bundle.model_version,
         "config_hash": settings.config_hash,
-        "refused": True,
-        "refusals": [{"id": "REFUSE_GATE", "reason": reason}],
-        "rules": ["REFUSE_GATE"],
-        "tier": "none",
-        "tier_rule": "REFUSE_GATE",
+        "refused": decision.refused,
+        "refusals": [{**row, "reason": reason} for row in refusal_rows(decision)],
+        "decision": "HOLD",
+        "rules": list(primary.rules),
+        "tier": primary.tier_name,
+        "tier_rule": primary.decided_by,
         "quantity": 0,
+        "actions": action_rows(decision),
         "policy": settings.policy.name,
         "account": account_fields(book),
         "data_quality": [reason],
@@ -261,6 +274,18 @@ def _breach_down(document: Mapping[str, Any]) -> tuple[float | None, float | Non
         if head["head"] == "breach_down":
             return head["probability"], head["prior"]
     return None, None
+
+
+def _quotes_used(state: MarketState) -> dict[str, Any] | None:
+    if state.quotes is None:
+        return None
+    frame = state.quotes.frame
+    return {
+        "options": len(frame),
+        "first": frame["quoted_at"].min().isoformat(),
+        "last": frame["quoted_at"].max().isoformat(),
+        "expiries": sorted({f"{expiry:%Y-%m-%d}" for expiry in frame["expiry"]}),
+    }
 
 
 def _theta(held: list[dict[str, Any]], hedge_cents: int | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from features.home import Home
 from features.sessions import Moment, calendar, moments
 from features.store import MarketStore
 
-__all__ = ["Evidence", "Gathered", "gather", "open_store", "ticket_session"]
+__all__ = ["Evidence", "Gathered", "gather", "moment_of", "open_store", "ticket_session"]
 
 Progress = Callable[[float, str], None]
 _Pairs = list[tuple[pd.Timestamp, pd.Timestamp]]  # session and its cut-off
@@ -95,7 +95,7 @@ def gather(
     """
     from features.pipeline import build_sessions
 
-    moment = _moment(home, at)
+    moment = moment_of(home, at)
     days = calendar()
     store = open_store(home)
     wanted, skipped = _existing(sessions, days.cutoffs(sessions, moment), at)
@@ -129,7 +129,14 @@ def open_store(home: Home) -> MarketStore:
     return MarketStore(home.market).snapshot()
 
 
-def _moment(home: Home, at: str) -> Moment:
+def moment_of(home: Home, at: str) -> Moment:
+    """Look a moment up by name.
+
+    Raises
+    ------
+    UsageError
+        If the home has no such moment.
+    """
     known = moments(home)
     if at not in known:
         raise UsageError(f"no moment is called {at!r}. Expected one of {', '.join(known)}.")

@@ -118,7 +118,6 @@ def gather_facts(
         "vix": state.vix,
         "vix_below_sma5": state.vix < state.vix_sma5,
         "green": light == "green",
-        "red": light == "red",
         "overlay": level,
         "p_unknown": policy.overlay and forecast.p_applies and forecast.p_shift is None,
         "defensive": defensive,
@@ -126,7 +125,6 @@ def gather_facts(
         "capitulation": policy.capitulation
         and bool(signals.steward_reentry)
         and (signals.cash_press or 0.0) >= policy.cash_press_on,
-        "gate_missing": bool(state.gate_missing),
         "feature_mismatch": forecast.feature_mismatch,
         "novel": forecast.novel and settings.refusal.novelty,
         "model_age_days": forecast.model_age_days,

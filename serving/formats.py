@@ -40,6 +40,9 @@ LEG_COLUMNS = (
     "iv",
     "delta",
     "limit_price",
+    "low",
+    "high",
+    "source",
 )
 _TASTY = {
     "BTO": "Buy to Open",

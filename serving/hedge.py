@@ -48,6 +48,8 @@ class Target:
     source : str
         Where the future comes from.
     flags : tuple of str
+    quote : tuple of float or None
+        Bid and ask where the price is a quote's.
     """
 
     layer: LayerSettings
@@ -60,6 +62,7 @@ class Target:
     delta: float
     source: str
     flags: tuple[str, ...]
+    quote: tuple[float, float] | None = None
 
     @property
     def unit_cost_cents(self) -> int:
@@ -75,13 +78,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Holding:
-    """A held layer, marked."""
+    """A held layer, marked; `quote` is bid and ask where the mark is a quote's."""
 
     held: HedgeLayer
     days: int
     future: float
     vol: float
     mark: float
+    quote: tuple[float, float] | None = None
 
     @property
     def multiple(self) -> float:
@@ -138,7 +142,7 @@ def target_layer(
         flags.append(f"future from {source}")
     vvix = float(state.vvix or np.nan)
     strike = float(vix_strike_for_delta(delta or layer.delta, future, days, vvix))
-    vol = float(vix_vol(strike, future, days, vvix))
+    price, vol, quote = _mark(state, expiry, strike, future, days)
     tau = days / CALENDAR_DAYS
     return Target(
         layer=layer,
@@ -147,10 +151,11 @@ def target_layer(
         strike=strike,
         future=future,
         vol=vol,
-        price=float(black76(future, strike, tau, vol, call=True)),
+        price=price,
         delta=float(greeks76(future, strike, tau, vol, call=True).delta),
         source=source,
         flags=tuple(flags),
+        quote=quote,
     )
 
 
@@ -161,9 +166,41 @@ def holding_of(held: HedgeLayer, state: MarketState, curve: VixCurve) -> Holding
     if days <= 0:
         return Holding(held, days, state.vix, 0.0, max(state.vix - held.strike, 0.0))
     future, _ = curve.forward(expiry)
-    vol = float(vix_vol(held.strike, future, days, float(state.vvix or np.nan)))
-    mark = float(black76(future, held.strike, days / CALENDAR_DAYS, vol, call=True))
-    return Holding(held, days, future, vol, mark)
+    mark, vol, quote = _mark(state, expiry, held.strike, future, days)
+    return Holding(held, days, future, vol, mark, quote)
+
+
+def _mark(
+    state: MarketState, expiry: pd.Timestamp, strike: float, future: float, days: int
+) -> tuple[float, float, tuple[float, float] | None]:
+    """Price and volatility of a call, and its bid and ask when the user's quotes have it."""
+    tau = days / CALENDAR_DAYS
+    vol = float(vix_vol(strike, future, days, float(state.vvix or np.nan)))
+    if state.quotes is not None:
+        marks = state.quotes.mark(
+            root="VIX", expiry=expiry, strikes=[strike], call=True, forward=future, tau=tau
+        )
+        # below the intrinsic value on this future no volatility fits, and nothing can be shocked
+        if marks is not None and np.isfinite(marks.vol[0]):
+            band = float(marks.low[0]), float(marks.high[0])
+            return float(marks.mid[0]), float(marks.vol[0]), band
+    return float(black76(future, strike, tau, vol, call=True)), vol, None
+
+
+def _later_vol(
+    state: MarketState, strike: float, now: tuple[float, int, float], future: float, days: float
+) -> float:
+    """Volatility that a call will have on the standing surface, shifted to its mark of today.
+
+    Parameters
+    ----------
+    now : tuple
+        Today's future, days and volatility of the call.
+    """
+    vvix = float(state.vvix or np.nan)
+    before, left, vol = now
+    shift = vol / float(vix_vol(strike, before, left, vvix))
+    return shift * float(vix_vol(strike, future, days, vvix))
 
 
 def gain(
@@ -243,10 +280,10 @@ def efficiency(
     jump = settings.shock_floor - state.vix
     passed = round(settings.theta_sessions * 365 / 252)
     left = max(target.days - passed, 0)
-    vvix = float(state.vvix or np.nan)
     future = curve.at(left)
     if left > 0:
-        vol = float(vix_vol(target.strike, future, left, vvix))
+        now = target.future, target.days, target.vol
+        vol = _later_vol(state, target.strike, now, future, left)
         later = float(black76(future, target.strike, left / CALENDAR_DAYS, vol, call=True))
     else:
         later = max(future - target.strike, 0.0)
@@ -268,7 +305,6 @@ def efficiency(
 def hedge_theta(holdings: Sequence[Holding], state: MarketState, curve: VixCurve) -> float:
     """Points that the held calls gain (mostly lose) when one session passes quietly (`TT_1`)."""
     total = 0.0
-    vvix = float(state.vvix or np.nan)
     for item in holdings:
         left = item.days - _SESSION_DAYS
         if item.days <= 0:
@@ -277,7 +313,8 @@ def hedge_theta(holdings: Sequence[Holding], state: MarketState, curve: VixCurve
             later = max(curve.at(0.0) - item.held.strike, 0.0)
         else:
             future = curve.at(left)
-            vol = float(vix_vol(item.held.strike, future, left, vvix))
+            now = item.future, item.days, item.vol
+            vol = _later_vol(state, item.held.strike, now, future, left)
             later = float(black76(future, item.held.strike, left / CALENDAR_DAYS, vol, call=True))
         total += item.held.quantity * (later - item.mark)
     return total

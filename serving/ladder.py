@@ -132,10 +132,10 @@ def _exits(
                 f"{settings.redeploy_pullback * state.vix_max20:.2f} or after "
                 f"{settings.redeploy_sessions} sessions"
             )
-            out.append(sell_row(sell, holding, "ALVH_HARVEST", why))
+            out.append(sell_row(sell, holding, state, "ALVH_HARVEST", why))
         elif holding.days <= roll_at[held.layer]:
             why = f"{holding.days} days left, rolled at {roll_at[held.layer]}"
-            out.append(sell_row(held.quantity, holding, "ALVH_ROLL", why))
+            out.append(sell_row(held.quantity, holding, state, "ALVH_ROLL", why))
     return out
 
 
@@ -185,7 +185,7 @@ def _buys(
         )
     why = "open the ladder" if opening else "top up or roll to target"
     rule = "HEDGE_REFRESH" if allowance.refresh else ("ALVH_OPEN" if opening else "ALVH_ROLL")
-    return [buy_row(t, need, rule, why) for t, need in plan if need > 0], note, lean
+    return [buy_row(t, need, state, rule, why) for t, need in plan if need > 0], note, lean
 
 
 def _held(book: Book, layer: str, exits: Sequence[dict[str, Any]]) -> int:

@@ -11,6 +11,7 @@ from serving.hedge import Holding, Target, efficiency, gain, target_layer, vxth_
 from serving.settings import HedgeSettings
 from serving.state import MarketState
 from serving.vix_curve import VixCurve
+from serving.vix_smile import mark_vix
 
 __all__ = [
     "buy_row",
@@ -25,7 +26,7 @@ __all__ = [
 _CENTS = 10_000
 
 
-def sell_row(qty: int, holding: Holding, rule: str, why: str) -> dict[str, Any]:
+def sell_row(qty: int, holding: Holding, state: MarketState, rule: str, why: str) -> dict[str, Any]:
     """Show an order that sells held calls; the limit is the mark rounded down to a tick."""
     held = holding.held
     price = max(int(holding.mark * 100 / 5), 1) * 5
@@ -39,6 +40,7 @@ def sell_row(qty: int, holding: Holding, rule: str, why: str) -> dict[str, Any]:
         "osi": osi_symbol("VIX", held.expiry, "C", held.strike),
         "limit_price": price / 100,
         "mid": round(holding.mark, 4),
+        **_band(holding, held.strike, state),
         "iv": round(holding.vol, 6),
         "delta": None,
         "future": round(holding.future, 4),
@@ -47,7 +49,7 @@ def sell_row(qty: int, holding: Holding, rule: str, why: str) -> dict[str, Any]:
     }
 
 
-def buy_row(target: Target, qty: int, rule: str, why: str) -> dict[str, Any]:
+def buy_row(target: Target, qty: int, state: MarketState, rule: str, why: str) -> dict[str, Any]:
     """Show an order that buys a layer's calls; the limit is the mark rounded up to a tick."""
     expiry = target.expiry.date()
     return {
@@ -60,11 +62,27 @@ def buy_row(target: Target, qty: int, rule: str, why: str) -> dict[str, Any]:
         "osi": osi_symbol("VIX", expiry, "C", target.strike),
         "limit_price": target.price_hundredths / 100,
         "mid": round(target.price, 4),
+        **_band(target, target.strike, state),
         "iv": round(target.vol, 6),
         "delta": round(target.delta, 4),
         "future": round(target.future, 4),
         "rule": rule,
         "why": why,
+    }
+
+
+def _band(item: Target | Holding, strike: float, state: MarketState) -> dict[str, Any]:
+    """Give a mark's band and source: bid and ask of a quote, else the ends of the smile's."""
+    if item.quote is not None:
+        low, high = item.quote
+        return {"low": low, "high": high, "source": "quotes"}
+    if item.days <= 0:
+        return {"low": None, "high": None, "source": "intrinsic"}
+    marks = mark_vix(strike, item.future, item.days, float(state.vvix or "nan"))
+    return {
+        "low": round(float(marks.low), 4),
+        "high": round(float(marks.high), 4),
+        "source": "smile",
     }
 
 
@@ -92,6 +110,7 @@ def layer_row(
         "future": round(target.future, 4),
         "future_source": target.source,
         "price": round(target.price, 4),
+        **{f"price_{end}": v for end, v in _band(target, target.strike, state).items()},
         "delta": round(target.delta, 4),
         "value_cents": sum(int(h.mark * _CENTS) * h.held.quantity for h in own),
         "cost_cents": sum(h.held.cost * 100 * h.held.quantity for h in own),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from serving.condor import MULTIPLIER
 from serving.edr import Edr
 from serving.formats import osi_symbol
@@ -39,6 +41,8 @@ CONDOR_KEYS = (
     "m_put",
     "m_call",
     "net_credit_mid",
+    "net_credit_lo",
+    "net_credit_hi",
     "limit_price",
     "min_acceptable_credit",
     "fees_est",
@@ -110,6 +114,7 @@ TICKET_KEYS = (
     "changes",
     "account",
     "money_unit",
+    "chain_quotes",
     "data_quality",
     "disclaimer",
 )
@@ -175,7 +180,7 @@ def condor_fields(
         fields["search_steps"] = len(quote.search.steps)
         fields["before_restrictions"] = _before(quote, plan)
     if proposal is not None:
-        fields |= _opened(plan, proposal, quote, edr)
+        fields |= _opened(plan, proposal, edr, settings)
     return fields
 
 
@@ -202,7 +207,7 @@ def _before(quote: Quote, plan: Plan) -> dict[str, Any] | None:
     }
 
 
-def _opened(plan: Plan, proposal: Proposal, quote: Quote | None, edr: Edr) -> dict[str, Any]:
+def _opened(plan: Plan, proposal: Proposal, edr: Edr, settings: ServingSettings) -> dict[str, Any]:
     condor, chain, odds = proposal.condor, plan.chain, proposal.odds
     edr_points = edr.points(chain.spot)
     low, high = condor.break_evens
@@ -210,11 +215,14 @@ def _opened(plan: Plan, proposal: Proposal, quote: Quote | None, edr: Edr) -> di
     def distance(points: float) -> float | None:
         return None if not edr_points else round(points / edr_points, 4)
 
+    marks = chain.marks(
+        np.array([leg.strike for leg in condor.legs]),
+        call=np.array([leg.right == "C" for leg in condor.legs]),
+    )
     legs = []
-    for leg in condor.legs:
+    for i, leg in enumerate(condor.legs):
         place = chain.position(leg.strike)
         call = leg.right == "C"
-        price = chain.call[place] if call else chain.put[place]
         delta = chain.call_delta[place] if call else -chain.put_delta[place]
         legs.append(
             {
@@ -224,12 +232,18 @@ def _opened(plan: Plan, proposal: Proposal, quote: Quote | None, edr: Edr) -> di
                 "strike": leg.strike,
                 "expiry": condor.expiry.isoformat(),
                 "osi": osi_symbol("SPXW", condor.expiry, leg.right, leg.strike),
-                "mid": round(float(price), 4),
-                "iv": round(float(chain.vol[place]), 6),
+                "mid": round(float(marks.mid[i]), 4),
+                "low": round(float(marks.low[i]), 4),
+                "high": round(float(marks.high[i]), 4),
+                "source": str(marks.source[i]),
+                "iv": round(float(marks.vol[i]), 6),
                 "delta": round(float(delta), 6),
             }
         )
     mid = proposal.quote.search.credit
+    band = chain.credit_band(
+        condor.put_short, condor.call_short, condor.put_width, condor.call_width
+    )
     return {
         "quantity": proposal.quantity,
         "legs": legs,
@@ -238,6 +252,8 @@ def _opened(plan: Plan, proposal: Proposal, quote: Quote | None, edr: Edr) -> di
         "m_put": distance(chain.spot - condor.put_short),
         "m_call": distance(condor.call_short - chain.spot),
         "net_credit_mid": round(mid, 4),
+        "net_credit_lo": round(band[0], 4),
+        "net_credit_hi": round(band[1], 4),
         "limit_price": condor.credit / 100,
         "min_acceptable_credit": proposal.quote.min_credit / 100,
         "fees_est": condor.fees_cents,
@@ -258,6 +274,8 @@ def _opened(plan: Plan, proposal: Proposal, quote: Quote | None, edr: Edr) -> di
         "ev_lo": odds.ev_lo,
         "ev_mid": odds.ev_mid,
         "ev_hi": odds.ev_hi,
-        "kelly": rounded(odds.kelly),
+        "kelly": None
+        if odds.kelly is None
+        else rounded(min(odds.kelly, settings.sizing.kelly_cap)),
         "size_reason": proposal.size_reason,
     }

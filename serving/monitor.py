@@ -62,7 +62,7 @@ def health(
     settings = load_settings(home)
     reasons: dict[str, list[str]] = {"no": [], "caution": []}
     due = calendar().last_closed(now)
-    data = _data(home, due, settings, reasons)
+    data = _data(home, due, reasons)
     last = _last(home, at, due, reasons)
     try:
         bundle = load_champion(home)
@@ -112,9 +112,7 @@ def write_health(home: Home, document: Mapping[str, Any]) -> Path:
     return path
 
 
-def _data(
-    home: Home, due: pd.Timestamp, settings: ServingSettings, reasons: dict[str, list[str]]
-) -> dict[str, Any]:
+def _data(home: Home, due: pd.Timestamp, reasons: dict[str, list[str]]) -> dict[str, Any]:
     out: dict[str, Any] = {"due": f"{due:%Y-%m-%d}", "spx_last": None, "vix_last": None}
     try:
         store = open_store(home)
@@ -131,7 +129,7 @@ def _data(
         last = pd.Timestamp(known["date"].max())
         out[f"{name}_last"] = f"{last:%Y-%m-%d}"
         lag = len(calendar().sessions(last, due)) - 1 if last < due else 0
-        if lag > settings.refusal.gate_sessions:
+        if lag:
             reasons["no"].append(f"{name.upper()} close is {lag} sessions old")
     return out
 

@@ -29,7 +29,8 @@ class Odds:
     touch_source : str or None
     ev_lo, ev_mid, ev_hi : int or None
         Expected profit under the path prior, cents for one condor, at the slipped credit: the band
-        joins the mark's uncertainty with the simulation's error.
+        joins the mark's uncertainty with the simulation's error, and its low end pays the
+        stressed slippage.
     kelly : float or None
         Kelly share of the maximum loss under the path prior, before the cap.
     """
@@ -105,7 +106,7 @@ def condor_odds(
         either, source = min(1.0, put + call), "path prior, twice terminal"
     profit = _profit(condor, settle)
     mid_credit = condor.credit / 100
-    lost = slippage(mid_credit, costs)
+    lost, stressed = (slippage(mid_credit, costs, stress=stress) for stress in (False, True))
     band = chain.credit_band(
         condor.put_short, condor.call_short, condor.put_width, condor.call_width
     )
@@ -122,7 +123,7 @@ def condor_odds(
         touch_call=call,
         touch=either,
         touch_source=source,
-        ev_lo=round(base + down - error),
+        ev_lo=round(mean - stressed * cents + down - error),
         ev_mid=round(base),
         ev_hi=round(base + up + error),
         kelly=_kelly(base, condor),

@@ -60,7 +60,6 @@ class Facts:
     vix: float
     vix_below_sma5: bool = False
     green: bool = False
-    red: bool = False
     overlay: int = 0
     p_unknown: bool = False
     defensive: bool = False
@@ -258,6 +257,7 @@ def _rank(allowances: Mapping[str, Allowance]) -> tuple[Action, ...]:
         else:
             word = "OPEN"
             text = f"up to {allowance.tier_name}, size x{allowance.size:g}, m x{allowance.m:g}"
+            text = "; ".join([text, *allowance.warnings])
         rules = allowance.rules
         actions.append(Action(len(actions) + 1, book, word, rules, text))
     for book, allowance in allowances.items():

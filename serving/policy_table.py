@@ -248,7 +248,7 @@ TABLE: tuple[Row, ...] = (
         "HEDGE_RICH",
         "restriction",
         ("alvh",),
-        (Clause("vix", ">", "policy.vix_none"),),
+        (Clause("vix", ">", "hedge.rich_vix"),),
         Effect(no_short_layer=True),
         "VIX above 25: near volatility is rich, no buys in layer S; harvest",
     ),

@@ -12,9 +12,10 @@ from features.errors import DataError
 from features.sessions import calendar
 from serving.book import OpenCondor
 from serving.candidates import Candidate, candidates, rolled
-from serving.chain import Chain, mark_chain
+from serving.chain import Chain
 from serving.condor import MULTIPLIER, Condor
 from serving.edr import Edr
+from serving.marking import chain_for
 from serving.policy import Allowance
 from serving.pricing import black76
 from serving.settings import ServingSettings
@@ -77,6 +78,7 @@ def grade_position(
         return row | _unmarked(str(error))
     own = position.condor()
     mark = chain.credit(position.put_short, position.call_short, own.put_width, own.call_width)
+    band = chain.credit_band(position.put_short, position.call_short, own.put_width, own.call_width)
     forward = shift_forward(position, chain, state, inputs, edr, settings) if found else None
     back = shift_back(position, chain, state, inputs, edr, settings)
     answers: list[Candidate] = []
@@ -95,6 +97,9 @@ def grade_position(
         "strikes": [own.put_long, own.put_short, own.call_short, own.call_long],
         "credit": position.credit / 100,
         "mark": round(mark, 4),
+        "mark_lo": round(band[0], 4),
+        "mark_hi": round(band[1], 4),
+        "mark_source": chain.source,
         "open_profit_cents": round((position.credit / 100 - mark) * _POINT) * position.quantity,
         "be_low": own.break_evens[0],
         "be_high": own.break_evens[1],
@@ -173,6 +178,8 @@ def _project(
     out: list[dict[str, Any]] = []
     if paths is None:
         return out
+    if chain.band is not None:  # later values are the smile's, so what they start from is too
+        mark = _package_value(position.condor(), chain.forward, chain.sessions, inputs)
     for ahead in settings.time_shift.projections:
         if ahead > min(sessions, paths.shape[1]):
             continue
@@ -214,20 +221,21 @@ def _chain(
     settings: ServingSettings,
 ) -> Chain:
     furthest = max(state.spx - position.put_long, position.call_long - state.spx, 0.0)
-    return mark_chain(
-        expiry=expiry.date(),
-        spot=state.spx,
-        sessions=float(sessions),
-        inputs=inputs,
-        rate=state.rate if state.rate is not None else settings.condor.rate,
-        step=settings.condor.strike_step,
-        reach=settings.condor.chain_reach,
+    own = position.condor()
+    return chain_for(
+        state,
+        inputs,
+        settings.condor,
+        expiry=expiry,
+        sessions=sessions,
         margin=int(furthest) + 2 * settings.condor.strike_step,
+        needed=[leg.strike for leg in own.legs],
     )
 
 
 _LIVING = (
-    "strikes", "credit", "mark", "open_profit_cents", "be_low", "be_high", "max_loss", "challenged",
+    "strikes", "credit", "mark", "mark_lo", "mark_hi", "mark_source",
+    "open_profit_cents", "be_low", "be_high", "max_loss", "challenged",
     "recommendation", "reason", "rules", "ranked", "forward", "back", "projection", "theta_cents",
 )  # fmt: skip
 

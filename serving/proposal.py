@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from features.errors import UsageError
 from features.sessions import calendar
 from serving.book import Book
-from serving.chain import Chain, mark_chain, weekly_expiry
+from serving.chain import Chain, weekly_expiry
 from serving.condor import MULTIPLIER, Condor, round_to_tick
 from serving.edr import Edr
+from serving.marking import chain_for
 from serving.odds import Odds, condor_odds, slippage
 from serving.policy import Allowance
 from serving.settings import ServingSettings
@@ -136,16 +137,7 @@ def plan_book(
         sessions = len(days.sessions(fill_session, expiry))
         fill = f"{fill_session:%Y-%m-%d} at the open"
         width = own.wing_width_30_60
-    chain = mark_chain(
-        expiry=expiry.date(),
-        spot=state.spx,
-        sessions=float(sessions),
-        inputs=inputs,
-        rate=state.rate if state.rate is not None else own.rate,
-        step=own.strike_step,
-        reach=own.chain_reach,
-        margin=2 * width,
-    )
+    chain = chain_for(state, inputs, own, expiry=expiry, sessions=sessions, margin=2 * width)
     gauge = None
     if book == "condor_1dte":
         gauge = premium_gauge(chain, edr_points=edr_vix, width=own.gauge_width)

@@ -17,26 +17,62 @@ __all__ = ["COLUMNS", "ChainQuotes", "read_quotes"]
 
 COLUMNS = ("quoted_at", "root", "expiry", "strike", "right", "bid", "ask")
 _ROOTS = ("SPX", "SPXW", "VIX", "VIXW")
+_EPS = 1e-9
 
 
 @dataclass(frozen=True)
 class ChainQuotes:
-    """One snapshot of quotes, a row an option: `COLUMNS`, checked, sorted, unique.
+    """Quotes of options, a row a quote: `COLUMNS`, checked and sorted.
 
     Attributes
     ----------
     frame : pd.DataFrame
         `quoted_at` is ``datetime64[us, UTC]``, `expiry` a tz-naive session, `right` C or P.
+    name : str
+        Where they come from, for messages.
     """
 
     frame: pd.DataFrame
+    name: str = "the quotes"
 
-    def as_of(self, cutoff: pd.Timestamp) -> ChainQuotes:
-        """Keep what was quoted by `cutoff`, the newest quote of each option."""
-        seen = self.frame[self.frame["quoted_at"] <= cutoff]
-        key = ["root", "expiry", "strike", "right"]
+    def known(self, since: pd.Timestamp, cutoff: pd.Timestamp) -> ChainQuotes:
+        """Keep what was quoted from `since` to `cutoff`, the newest quote of each option.
+
+        Raises
+        ------
+        DataError
+            If nothing was, or the quotes that are left could be traded against each other for a
+            sure profit: they are not of one moment, or of different things.
+        """
+        made = self.frame["quoted_at"]
+        seen = self.frame[(made >= since) & (made <= cutoff)]
+        if seen.empty:
+            span = f"run from {made.min()} to {made.max()}" if len(made) else "are none"
+            raise DataError(
+                f"{self.name} holds no quote of this ticket: its quotes {span}, expected some from "
+                f"{since} to the cut-off {cutoff}. Give a newer file, or leave the chain out."
+            )
+        key = ["root", "expiry", "right", "strike"]
         newest = seen.sort_values([*key, "quoted_at"]).drop_duplicates(key, keep="last")
-        return ChainQuotes(newest.reset_index(drop=True))
+        for _, options in newest.groupby(key[:3], sort=True):
+            _refuse_arbitrage(self.name, options)
+        return ChainQuotes(newest.reset_index(drop=True), self.name)
+
+    def ladder(self, root: str, expiry: pd.Timestamp) -> pd.DataFrame:
+        """Give the strikes of one expiry that have both a put and a call.
+
+        Returns
+        -------
+        pd.DataFrame
+            Index strike, rising; columns ``put_bid, put_ask, call_bid, call_ask``.
+        """
+        rows = self.frame[(self.frame["root"] == root) & (self.frame["expiry"] == expiry)]
+        sides = {
+            name: rows[rows["right"] == right].set_index("strike")[["bid", "ask"]]
+            for name, right in (("put", "P"), ("call", "C"))
+        }
+        both = [side.add_prefix(f"{name}_") for name, side in sides.items()]
+        return both[0].join(both[1], how="inner").sort_index()
 
     def mark(
         self,
@@ -138,7 +174,25 @@ def read_quotes(path: Path) -> ChainQuotes:
     _refuse(path, ~(out["ask"] >= out["bid"]), "`ask` must be a number, not below the bid")
     key = ["root", "expiry", "strike", "right", "quoted_at"]
     _refuse(path, out.duplicated(key), "an option may be quoted once at a moment")
-    return ChainQuotes(out.sort_values(key).reset_index(drop=True))
+    return ChainQuotes(out.sort_values(key).reset_index(drop=True), str(path))
+
+
+def _refuse_arbitrage(name: str, options: pd.DataFrame) -> None:
+    """Refuse one expiry's calls or puts where a spread pays for sure, at the quotes themselves."""
+    # as seen from the dearest option down: calls by rising strike, puts by falling strike
+    order = options if options["right"].iloc[0] == "C" else options.iloc[::-1]
+    strike, bid, ask = (order[c].to_numpy(dtype=float) for c in ("strike", "bid", "ask"))
+    cheapest = np.minimum.accumulate(ask)[:-1]
+    free = bid[1:] > cheapest + _EPS  # sells for more than a better option costs
+    wide = bid[:-1] - ask[1:] > np.abs(np.diff(strike)) + _EPS  # pays more than it can ever owe
+    if (free | wide).any():
+        place = int(np.flatnonzero(free | wide)[0]) + 1
+        one = order.iloc[place]
+        raise DataError(
+            f"{name} quotes {one['root']} {one['expiry']:%Y-%m-%d} {one['strike']:g}{one['right']} "
+            f"at {one['bid']:g}/{one['ask']:g}, which against the strikes beside it is a sure "
+            "profit. Expected quotes of one moment without arbitrage; mend or leave out that line."
+        )
 
 
 def _refuse(path: Path, bad: pd.Series[bool], rule: str) -> None:

@@ -36,8 +36,10 @@ class PolicySettings(Section):
     p_drop: float = Field(0.20, description="p_shift from which a tier is dropped; ours")
     p_conservative: float = Field(0.40, description="conservative only and half size; ours")
     p_hold: float = Field(0.60, description="no new condor above; ours")
-    p_head: str = Field("shift_up", description="head that drives the overlay; design")
-    p_horizon: int = Field(5, description="horizon of that head; design")
+    p_head: Literal["shift_up", "expansion", "premium_failure"] = Field(
+        "shift_up", description="head that drives the overlay; design"
+    )
+    p_horizon: Literal[5, 10, 21] = Field(5, description="horizon of that head; design")
     hysteresis_sessions: int = Field(
         3, ge=1, description="consecutive sessions before relaxing; ours"
     )
@@ -65,7 +67,6 @@ class PolicySettings(Section):
     capitulation: bool = Field(
         False, description="capitulation branch; off until it earns its place"
     )
-    legging: bool = Field(False, description="one-side-only closes; off: they bet on direction")
 
 
 class LayerSettings(Section):
@@ -124,9 +125,6 @@ class HedgeSettings(Section):
     redeploy_sessions: int = Field(10, description="or after so many sessions; ours")
     refresh_vix: float = Field(15.0, description="top up below; glossary")
     rich_vix: float = Field(25.0, description="no short-layer buys above; glossary, ours")
-    tilt: int = Field(
-        1, ge=0, description="contracts that efficiency may move between layers; ours"
-    )
     theta_sessions: int = Field(21, description="sessions of carry in the efficiency; ours")
     vxth_delta: float = Field(0.30, description="VXTH's delta; Cboe")
     vxth_bands: tuple[tuple[float, float], ...] = Field(
@@ -140,9 +138,6 @@ class RefusalSettings(Section):
 
     model_days: int = Field(
         45, gt=0, description="calendar days after the model's last session; issue default"
-    )
-    gate_sessions: int = Field(
-        0, ge=0, description="sessions that SPX and VIX closes may lag; ours"
     )
     novelty: bool = Field(True, description="refuse beyond the bundle's novelty threshold; ours")
 

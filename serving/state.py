@@ -12,6 +12,7 @@ from features.sessions import calendar
 from features.store import MarketStore
 from serving.edr import Edr, edr_table
 from serving.evidence import Evidence
+from serving.quotes import ChainQuotes
 from serving.settings import EdrSettings
 
 __all__ = ["Event", "Future", "MarketState", "StateReader"]
@@ -65,8 +66,8 @@ class MarketState:
         FOMC, CPI, PPI and payrolls ahead, as published by the cut-off.
     features : mapping
         The feature row; None where null.
-    gate_missing : tuple of str
-        Why the gate inputs are stale or missing.
+    quotes : ChainQuotes or None
+        The user's own quotes, by the cut-off.
     """
 
     session: pd.Timestamp
@@ -87,7 +88,7 @@ class MarketState:
     rate: float | None
     events: tuple[Event, ...]
     features: Mapping[str, float | None]
-    gate_missing: tuple[str, ...] = ()
+    quotes: ChainQuotes | None = None
 
     @property
     def ivts(self) -> float | None:

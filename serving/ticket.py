@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from features.errors import DataError
+from features.errors import DataError, UsageError
 from features.home import Home
 from features.sessions import calendar
 from serving.book import read_book
 from serving.champion import load_champion
 from serving.compose import Inputs, compose, refused_without_data
 from serving.documents import forecast, same_spine
-from serving.evidence import Evidence, gather, open_store
+from serving.evidence import Evidence, gather, moment_of, open_store
 from serving.ledger import Entry, Ledger, canonical_json
+from serving.marking import require_same_market
+from serving.quotes import ChainQuotes, read_quotes
 from serving.scenarios import simulate
 from serving.score import run_scores
 from serving.settings import ServingSettings, load_settings
@@ -81,6 +83,7 @@ def run_tickets(
     at: str = "evening",
     *,
     book_path: Path | None = None,
+    chain_path: Path | None = None,
     now: pd.Timestamp | None = None,
     progress: Progress | None = None,
 ) -> TicketRun:
@@ -92,6 +95,8 @@ def run_tickets(
         As in `ticket`.
     book_path : Path, optional
         The user's book; ``book.toml`` or ``book.csv`` of the home when absent.
+    chain_path : Path, optional
+        The user's option quotes; see `serving.quotes.read_quotes`. One session only.
     now : pd.Timestamp, optional
         UTC time of the recording.
     progress : callable, optional
@@ -109,6 +114,7 @@ def run_tickets(
     """
     settings = load_settings(home)
     book = read_book(home, settings.sizing, book_path)
+    quotes = None if chain_path is None else _quotes(home, chain_path, sessions, at)
     bundle = load_champion(home)
     stamp = now if now is not None else pd.Timestamp.now(tz="UTC")
     try:
@@ -130,11 +136,13 @@ def run_tickets(
             paths = simulate(bundle, at, part)
             for place, evidence in enumerate(part):
                 document = documents[f"{evidence.session:%Y-%m-%d}"]
+                state = replace(reader.state(evidence), quotes=quotes)
+                require_same_market(state)
                 inputs = Inputs(
                     document=document,
                     earlier=_before(evidence.session, earlier, settings),
                     evening=_evening(home, document, at),
-                    state=reader.state(evidence),
+                    state=state,
                     edrs=edrs[evidence.session],
                     paths=paths[place],
                     book=book,
@@ -144,6 +152,21 @@ def run_tickets(
             if progress is not None:
                 progress(len(tickets) / len(run.evidence), "writing tickets")
     return _record(home, tickets, bundle, at, stamp)
+
+
+def _quotes(home: Home, path: Path, sessions: pd.DatetimeIndex, at: str) -> ChainQuotes | None:
+    """Read the user's quotes, and keep those of the session by its cut-off."""
+    if len(sessions) != 1:
+        raise UsageError(
+            f"one file of quotes speaks about one session, got {len(sessions)}. Write the tickets "
+            "one by one."
+        )
+    days = calendar()
+    (cutoff,) = days.cutoffs(sessions, moment_of(home, at))
+    (opening,) = days.open_utc(sessions)
+    if pd.isna(cutoff):
+        return None  # the moment does not exist for this session, which the scoring says
+    return read_quotes(path).known(opening, cutoff)
 
 
 def _record(

@@ -10,9 +10,10 @@ import pandas as pd
 
 from features.sessions import calendar
 from serving.book import OpenCondor
-from serving.chain import Chain, mark_chain
+from serving.chain import Chain
 from serving.condor import MULTIPLIER, Condor, round_to_tick
 from serving.edr import Edr
+from serving.marking import chain_for
 from serving.settings import ServingSettings
 from serving.smile import VolInputs
 from serving.state import MarketState
@@ -187,15 +188,9 @@ def _chain_of(
 ) -> Chain:
     sessions = len(calendar().sessions(state.ticket_session, expiry))
     own = position.condor()
-    return mark_chain(
-        expiry=expiry.date(),
-        spot=state.spx,
-        sessions=float(sessions),
-        inputs=inputs,
-        rate=state.rate if state.rate is not None else settings.condor.rate,
-        step=settings.condor.strike_step,
-        reach=settings.condor.chain_reach,
-        margin=2 * max(own.put_width, own.call_width),
+    margin = 2 * max(own.put_width, own.call_width)
+    return chain_for(
+        state, inputs, settings.condor, expiry=expiry, sessions=sessions, margin=margin
     )
 
 

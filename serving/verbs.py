@@ -74,6 +74,9 @@ def ticket(
     book: Annotated[
         Path | None, typer.Option(help="Your open positions; default book.toml of the home.")
     ] = None,
+    chain: Annotated[
+        Path | None, typer.Option(help="Your option quotes as CSV; marks fall back on the smile.")
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -89,7 +92,7 @@ def ticket(
 
     chosen = open_home(home)
     day = calendar().require_session(session)
-    run = run_tickets(chosen, pd.DatetimeIndex([day]), at, book_path=book)
+    run = run_tickets(chosen, pd.DatetimeIndex([day]), at, book_path=book, chain_path=chain)
     document = run.documents[0]
     for path in write_ticket_files(chosen, document):
         say(f"wrote {path}")

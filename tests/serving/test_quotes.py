@@ -5,6 +5,7 @@ from features.errors import DataError
 from serving.pricing import black76
 from serving.quotes import read_quotes
 
+OPEN = pd.Timestamp("2026-11-23T14:30:00Z")
 HEADER = "quoted_at,root,expiry,strike,right,bid,ask\n"
 GOOD = (
     HEADER
@@ -33,14 +34,14 @@ def ask_for(quotes, strikes):
 
 
 def test_the_newest_quote_by_the_cutoff_marks(book):
-    early = read_quotes(book).as_of(pd.Timestamp("2026-11-23T20:11:00Z"))
+    early = read_quotes(book).known(OPEN, pd.Timestamp("2026-11-23T20:11:00Z"))
     marks = ask_for(early, [6900.0, 6890.0])
     assert list(marks.mid) == pytest.approx([1.05, 0.85])
     assert list(marks.low) == [1.00, 0.80] and list(marks.high) == [1.10, 0.90]
     assert set(marks.source) == {"quotes"}
     back = black76(7000.0, [6900.0, 6890.0], 1 / 252, marks.vol, call=False)
     assert list(back) == pytest.approx([1.05, 0.85])
-    late = read_quotes(book).as_of(pd.Timestamp("2026-11-23T20:13:00Z"))
+    late = read_quotes(book).known(OPEN, pd.Timestamp("2026-11-23T20:13:00Z"))
     assert ask_for(late, [6900.0]).mid[0] == pytest.approx(1.25)
 
 

@@ -16,8 +16,10 @@ from serving.changes import changes_of
 from serving.edr import Edr
 from serving.evidence import ticket_session
 from serving.facts import gather_facts, read_signals, term_light
+from serving.fills import calibrated_costs
 from serving.ladder import plan_hedge
 from serving.layout import CONDOR_KEYS, condor_fields, empty_ticket
+from serving.ledger import Fill
 from serving.panel import equity_bias, panel_of, timeframes_of
 from serving.policy import Facts, decide
 from serving.positions import grade_position
@@ -75,6 +77,8 @@ class Inputs:
         Simulated cumulative log returns, shape (paths, sessions ahead).
     book : Book
     settings : ServingSettings
+    fills : tuple of Fill
+        The user's fills that were known at the cut-off.
     """
 
     document: Mapping[str, Any]
@@ -85,6 +89,7 @@ class Inputs:
     paths: Array | None
     book: Book
     settings: ServingSettings
+    fills: tuple[Fill, ...] = ()
 
 
 def compose(inputs: Inputs) -> dict[str, Any]:
@@ -106,6 +111,10 @@ def compose(inputs: Inputs) -> dict[str, Any]:
     volatility, doubts = vol_inputs(state)
     edr_vix = edrs["edr_vix"].points(state.spx) or 0.0
     plans = {b: plan_book(b, state, volatility, edr_vix, settings) for b in _CONDOR_BOOKS}
+    paying = {
+        b: settings.model_copy(update={"costs": calibrated_costs(settings.costs, inputs.fills, b)})
+        for b in _CONDOR_BOOKS
+    }
     windows = {b: _window(plan, state, settings) for b, plan in plans.items()}
     found: dict[str, dict[str, bool]] = {b: _given(plans[b], inputs) for b in plans}
     facts = gather_facts(state, told, settings, windows=windows, found=found)
@@ -117,7 +126,7 @@ def compose(inputs: Inputs) -> dict[str, Any]:
         allowance = decision.allowances[book]
         if allowance.refused or allowance.tier == 0:
             continue
-        quote = price_best_tier(plan, allowance, edr, edr_cal, settings)
+        quote = price_best_tier(plan, allowance, edr, edr_cal, paying[book])
         quotes[book] = quote
         if quote.condor is None:
             found[book]["unreachable"] = True
@@ -128,7 +137,7 @@ def compose(inputs: Inputs) -> dict[str, Any]:
             continue
         taken += count * quote.condor.max_loss_cents
         proposals[book] = propose(
-            plan, quote, quote.condor, count, why, paths=inputs.paths, settings=settings
+            plan, quote, quote.condor, count, why, paths=inputs.paths, settings=paying[book]
         )
     # what search and sizing found goes back through the table, so that its row is cited
     facts = gather_facts(state, told, settings, windows=windows, found=found)
@@ -149,12 +158,12 @@ def compose(inputs: Inputs) -> dict[str, Any]:
             edr,
             decision.allowances[position.book],
             inputs.paths,
-            settings,
+            paying[position.book],
         )
         for position in inputs.book.condors
     ]
     condors = [
-        condor_fields(plan, quotes.get(b), proposals.get(b), decision, edr, settings)
+        condor_fields(plan, quotes.get(b), proposals.get(b), decision, edr, paying[b])
         for b, plan in plans.items()
     ]
     primary = next(c for c in condors if c["book"] == settings.primary_book)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -206,24 +207,39 @@ class Ledger:
         rows = self._open().execute("SELECT session, head, horizon, outcome FROM outcomes")
         return {(str(s), str(h), int(k)): int(y) for s, h, k, y in rows}
 
-    def record_fill(self, fill: Fill, *, now: str) -> bool:
-        """Keep an actual fill; the same fill given twice is kept once."""
+    def record_fills(self, fills: Sequence[Fill], *, now: str) -> list[bool]:
+        """Keep actual fills, all of them or none; a fill given twice is kept once.
+
+        Returns
+        -------
+        list of bool
+            Whether each is new.
+        """
+        new = []
         with self._writing() as connection:
-            before = connection.total_changes
-            connection.execute(
-                "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (
-                    fill.fill_id,
-                    fill.signal_id,
-                    fill.book,
-                    fill.filled_at,
-                    fill.quantity,
-                    fill.credit,
-                    fill.modelled,
-                    now,
-                ),
+            for fill in fills:
+                before = connection.total_changes
+                connection.execute(
+                    "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    (*astuple(fill), now),
+                )
+                new.append(connection.total_changes > before)
+        return new
+
+    def ticket(self, signal_id: str) -> Entry | None:
+        """Find the recorded ticket of a signal id."""
+        if not self.path.is_file():
+            return None
+        row = (
+            self._open()
+            .execute(
+                f"SELECT {ENTRY_COLUMNS} FROM entries WHERE kind = 'ticket' "
+                "AND json_extract(document, '$.signal_id') = ?",
+                (signal_id,),
             )
-            return connection.total_changes > before
+            .fetchone()
+        )
+        return None if row is None else entry_of(row)
 
     def fills(self) -> list[Fill]:
         """Every fill given back, by time."""

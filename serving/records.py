@@ -44,6 +44,13 @@ CREATE TABLE IF NOT EXISTS fills (
     recorded_at TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
+# nothing that was said is ever changed or taken back, whoever opens the file
+SCHEMA += "".join(
+    f"CREATE TRIGGER IF NOT EXISTS {table}_{verb.lower()} BEFORE {verb} ON {table} "
+    f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;\n"
+    for table in ("entries", "outcomes", "fills")
+    for verb in ("UPDATE", "DELETE")
+)
 VERSION = 1
 ENTRY_COLUMNS = (
     "kind, session, at, model_version, revision, inputs_hash, in_sample, reason, document"

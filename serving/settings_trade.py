@@ -91,6 +91,9 @@ class CostSettings(Section):
     slippage_share: float = Field(
         0.10, ge=0, description="of the credit, four legs; ours after 0DTE study"
     )
+    slippage_prior: float = Field(
+        20.0, gt=0, description="contracts that the configured share weighs against fills; ours"
+    )
     slippage_stress: float = Field(2.0, ge=1, description="multiple in the stressed case; ours")
     vix_slippage: int = Field(5, ge=0, description="hundredths a VIX call: one tick; ours")
 

@@ -18,7 +18,7 @@ from serving.champion import load_champion
 from serving.compose import Inputs, compose, refused_without_data
 from serving.documents import forecast, same_spine
 from serving.evidence import Evidence, gather, moment_of, open_store
-from serving.ledger import Entry, Ledger, canonical_json
+from serving.ledger import Entry, Fill, Ledger, canonical_json
 from serving.marking import require_same_market
 from serving.quotes import ChainQuotes, read_quotes
 from serving.scenarios import simulate
@@ -127,6 +127,8 @@ def run_tickets(
     documents = {document["session"]: document for document in run.documents}
     earlier = _earlier_documents(home, bundle, run.evidence, at, documents)
     first = run.evidence[0].session
+    with Ledger.of(home) as ledger:
+        fills = ledger.fills()
     reader = StateReader(open_store(home), first)
     tickets = []
     for group in same_spine(run.evidence):
@@ -147,6 +149,7 @@ def run_tickets(
                     paths=paths[place],
                     book=book,
                     settings=settings,
+                    fills=_filled_by(fills, evidence.cutoff),
                 )
                 tickets.append(compose(inputs))
             if progress is not None:
@@ -167,6 +170,10 @@ def _quotes(home: Home, path: Path, sessions: pd.DatetimeIndex, at: str) -> Chai
     if pd.isna(cutoff):
         return None  # the moment does not exist for this session, which the scoring says
     return read_quotes(path).known(opening, cutoff)
+
+
+def _filled_by(fills: Sequence[Fill], cutoff: pd.Timestamp) -> tuple[Fill, ...]:
+    return tuple(fill for fill in fills if pd.Timestamp(fill.filled_at) <= cutoff)
 
 
 def _record(

@@ -12,6 +12,7 @@ from features.home import Home
 from serving.fills import slippage_report
 from serving.ledger import Ledger
 from serving.outcomes import fill_outcomes, forecast_rows
+from serving.settings import load_settings
 
 __all__ = ["skill_rows", "track_record"]
 
@@ -57,7 +58,7 @@ def track_record(home: Home, *, now: pd.Timestamp | None = None) -> dict[str, An
             }
             for entry in entries
         ],
-        "fills": slippage_report(fills),
+        "fills": slippage_report(fills, load_settings(home).costs),
     }
 
 

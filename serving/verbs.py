@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from features.home import Home
 
 app = typer.Typer()
+ticket_app = typer.Typer(
+    invoke_without_command=True,
+    help="Write tomorrow's condor and hedge ticket, or NO TRADE with the reason.",
+)
+app.add_typer(ticket_app, name="ticket", rich_help_panel=EVENING)
 
 
 @app.command(rich_help_panel=EVENING)
@@ -67,8 +72,9 @@ def score(
         raise typer.Exit(4)
 
 
-@app.command(rich_help_panel=EVENING)
+@ticket_app.callback()
 def ticket(
+    context: typer.Context,
     date: DateOption = None,
     at: AtOption = "evening",
     book: Annotated[
@@ -81,6 +87,9 @@ def ticket(
     as_json: JsonOption = False,
 ) -> None:
     """Write tomorrow's condor and hedge ticket, or NO TRADE with the reason."""
+    if context.invoked_subcommand is not None:
+        SETTINGS.home = home or SETTINGS.home
+        return
     import pandas as pd
 
     check_moment(open_home(home), at)
@@ -104,6 +113,55 @@ def ticket(
         show(ticket_screen(document))
     if document["refused"]:
         raise typer.Exit(3)
+
+
+@ticket_app.command()
+def fill(
+    signal_id: Annotated[
+        str | None, typer.Argument(help="`signal_id` of the ticket that was filled.")
+    ] = None,
+    credit: Annotated[
+        float | None, typer.Option(help="Net credit of one condor, index points.")
+    ] = None,
+    quantity: Annotated[int, typer.Option(help="Condors filled.")] = 1,
+    filled_at: Annotated[
+        str | None, typer.Option(help="When, ISO 8601 with a zone; default now.")
+    ] = None,
+    book: Annotated[str, typer.Option(help="condor_1dte or condor_30_60.")] = "condor_1dte",
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Many fills: signal_id,book,filled_at,quantity,credit; all or none."),
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give actual fills back: realised against modelled credit calibrates the slippage."""
+    import pandas as pd
+
+    from serving.fills import give_fill, give_fills
+
+    if (csv is None) == (signal_id is None or credit is None):
+        raise UsageError("Give a SIGNAL_ID with --credit, or --csv FILE; one of the two.")
+    now = pd.Timestamp.now(tz="UTC")
+    if csv is not None:
+        new, known = give_fills(open_home(home), csv, now=now)
+    else:
+        _, added = give_fill(
+            open_home(home),
+            signal_id=str(signal_id),
+            credit=float(credit or 0.0),
+            quantity=quantity,
+            filled_at=filled_at or now.isoformat(),
+            book=book,
+            now=now,
+        )
+        new, known = int(added), int(not added)
+    if as_json:
+        print_json({"new": new, "known": known})
+    else:
+        say(f"{new} fills recorded, {known} known before")
+    if not new:
+        raise typer.Exit(4)
 
 
 @app.command(rich_help_panel=EVENING)

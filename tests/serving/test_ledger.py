@@ -51,7 +51,8 @@ def test_outcomes_and_fills_are_kept_once(tmp_path: Path) -> None:
         assert ledger.record_outcomes([(*rows[0][:3], 0, rows[0][4])], now="n") == 0
         assert ledger.outcomes() == {("2026-01-02", "shift_up", 5): 1}
         fill = Fill("f", "s", "condor_1dte", "2026-01-02T21:10:00+00:00", 1, 65, 70)
-        assert ledger.record_fill(fill, now="n") and not ledger.record_fill(fill, now="n")
+        assert ledger.record_fills([fill], now="n") == [True]
+        assert ledger.record_fills([fill, fill], now="n") == [False, False]
         assert ledger.fills() == [fill]
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,14 +8,12 @@ import pytest
 from features.errors import DataError, RefusedError, UsageError
 from features.home import Home
 from serving.condor import MULTIPLIER
-from serving.fills import give_fill, give_fills
 from serving.layout import CONDOR_KEYS, TICKET_KEYS
 from serving.ledger import Ledger
 from serving.policy_table import TABLE
 from serving.score import run_scores
 from serving.texts import broker_orders, ticket_csv, ticket_text, write_ticket_files
 from serving.ticket import run_tickets, ticket
-from serving.track import track_record
 
 DAYS = pd.DatetimeIndex(["2023-01-11", "2023-01-18", "2023-01-25", "2023-02-02"])
 
@@ -198,31 +195,6 @@ def test_files_orders_and_text(home: Home) -> None:
         orders = broker_orders(document, broker)
         opened = sum(1 for c in document["condors"] if c["legs"])
         assert len(orders) == opened + len(document["hedge_orders"])
-
-
-def test_fills_calibrate_slippage(home: Home, tmp_path: Path) -> None:
-    any_policy(home)
-    document = next(d for d in run_tickets(home, DAYS).documents if d["legs"])
-    signal, credit = document["signal_id"], document["min_acceptable_credit"]
-    told = {"signal_id": signal, "credit": credit, "quantity": 2, "filled_at": "2023-01-19T21:10Z"}
-    _, new = give_fill(home, **told)
-    _, again = give_fill(home, **told)
-    assert new and not again
-    path = tmp_path / "fills.csv"
-    path.write_text(
-        "signal_id,book,filled_at,quantity,credit\n"
-        f"{signal},condor_1dte,2023-01-19T21:11Z,1,{credit}\n",
-        encoding="utf-8",
-    )
-    assert give_fills(home, path) == (1, 0) and give_fills(home, path) == (0, 1)
-    (row,) = track_record(home)["fills"]
-    mid = round(document["net_credit_mid"] * 100) / 100
-    assert (row["fills"], row["contracts"]) == (2, 3)
-    assert row["slippage_points"] == pytest.approx(mid - credit, abs=1e-4)
-    with pytest.raises(UsageError, match="no recorded ticket"):
-        give_fill(home, **{**told, "signal_id": "nothing"})
-    with pytest.raises(UsageError, match=r"steps of 0\.05"):
-        give_fill(home, **{**told, "credit": 0.72})
 
 
 def test_no_champion_writes_nothing(home: Home) -> None:

@@ -20,7 +20,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import models.shift as shift_module
+import models.shift_fit as shift_module
 from models.boosters import fit_booster
 from models.bundle import fit_forecaster, make_dataset
 from models.explain import explain_rows

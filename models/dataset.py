@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from features.errors import DataError
-from models.heads import HeadKey, head_keys, labels
-from models.paths import walk_forward_prior
+from models.heads import HeadKey, head_keys
+from models.labels import labels
 from models.structural import IVTS, structural_inputs
+from models.yearly import walk_forward_prior
 
 __all__ = ["IVTS", "Dataset", "make_dataset", "training_rows"]
 

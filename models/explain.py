@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 BOOSTER_BIAS = "booster_bias"
+CALIBRATION = "calibration"
 COHERENCE = "coherence"
 
 
@@ -114,8 +115,9 @@ def explain_rows(
             if fallback:
                 start = float(logit(prior))
                 p = float(sigmoid(start))
+                ends = (float(part.prior_lo[i]), float(part.prior_hi[i]))
                 into.append(
-                    HeadForecast(key.head, key.horizon, p, prior, float(rate[i]), (p, p), start, ())
+                    HeadForecast(key.head, key.horizon, p, prior, float(rate[i]), ends, start, ())
                 )
                 continue
             terms = [
@@ -125,6 +127,8 @@ def explain_rows(
             ]
             if bias[i] != 0.0:
                 terms.append(Contribution(BOOSTER_BIAS, None, float(bias[i])))
+            if part.calibration[i] != 0.0:
+                terms.append(Contribution(CALIBRATION, None, float(part.calibration[i])))
             if part.coherence[i] != 0.0:
                 terms.append(Contribution(COHERENCE, None, float(part.coherence[i])))
             into.append(

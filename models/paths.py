@@ -24,32 +24,19 @@ import numpy as np
 import pandas as pd
 
 from features.errors import DataError, UsageError
-from models.heads import (
-    EVENING_HORIZONS,
-    GAP_MULTIPLE,
-    OPEN_BREACH_MULTIPLE,
-    SPIKE_RATIO,
-    expected_move,
-    head_keys,
-)
-from models.path_terms import (
-    ahead,
-    mean_inputs,
-    ret_inputs,
-    scale_weights,
-    share_below,
-    touch_odds,
-    vix_scale_inputs,
-    weighted,
-)
-from models.simulate import MAX_STEPS, Draws, PathOdds, simulate_odds, simulate_paths, starts
+from models.blocks import block_folds
+from models.dynamics import Dynamics, usable
+from models.heads import EVENING_HORIZONS, head_keys
+from models.next_session import Opens, next_session_odds
+from models.path_terms import touch_odds
+from models.simulate import PathOdds, simulate_odds, simulate_paths
 from models.state import HISTORY, State, state, window_mean
-from models.yearly import MIN_HISTORY, MIN_SESSIONS, years
+from models.walk import MAX_STEPS, Draws, starts
 
-__all__ = ["PathPrior", "walk_forward_prior"]
+__all__ = ["DEFAULT_PATHS", "PathPrior"]
 
-OPEN_SESSIONS = 504
 DEFAULT_PATHS = 1000
+MIN_SESSIONS = 756
 
 
 @dataclass(frozen=True)
@@ -60,18 +47,14 @@ class PathPrior:
     ----------
     until : str
         Last session of the fit, ISO date.
-    drift : float
-        Mean log return of a session.
-    ret_scale : ndarray
-        Intercept and weights of (VIX move, mean abs return 5, 21, last fall).
-    vix_mean : ndarray
-        Intercept and weights of (log VIX, its means over 5, 21, 63, last return).
-    vix_scale : ndarray
-        Intercept and weights of (mean abs change of log VIX over 5, 21, last).
+    dynamics : Dynamics
+        Coefficients of one step.
     pairs : ndarray, shape (n, 2)
         Scaled residuals of return and log VIX, sorted by the first.
-    overnight, intraday : ndarray
-        Scaled overnight and open-to-close returns of the last sessions whose open is known.
+    opens : Opens
+        Pools of overnight and open-to-close returns.
+    members : tuple of Dynamics
+        Coefficients fitted without one contiguous block each, for the interval.
     paths : int
         Paths of the simulation.
     seed : int
@@ -79,13 +62,10 @@ class PathPrior:
     """
 
     until: str
-    drift: float
-    ret_scale: np.ndarray
-    vix_mean: np.ndarray
-    vix_scale: np.ndarray
+    dynamics: Dynamics
     pairs: np.ndarray
-    overnight: np.ndarray
-    intraday: np.ndarray
+    opens: Opens
+    members: tuple[Dynamics, ...] = ()
     paths: int = DEFAULT_PATHS
     seed: int = 20080915
     _draws: list[Draws] = field(default_factory=list, repr=False, compare=False)
@@ -98,8 +78,14 @@ class PathPrior:
         *,
         paths: int = DEFAULT_PATHS,
         seed: int = 20080915,
+        blocks: int = 0,
     ) -> PathPrior:
         """Fit on the sessions up to and including `until`.
+
+        Parameters
+        ----------
+        blocks : int
+            Members to fit, each without one of so many contiguous blocks; none by default.
 
         Raises
         ------
@@ -107,37 +93,21 @@ class PathPrior:
             If fewer than 756 sessions are usable.
         """
         s = state(spine.loc[:until])
-        x_ret, x_mean, x_scale = ret_inputs(s), mean_inputs(s), vix_scale_inputs(s)
-        known = ~(np.isnan(x_ret).any(1) | np.isnan(x_mean).any(1) | np.isnan(x_scale).any(1))
-        ahead_ret, ahead_vix = ahead(s.ret), ahead(s.d_log_vix)
-        rows = known & ~np.isnan(ahead_ret) & ~np.isnan(ahead_vix)
-        if rows.sum() < MIN_SESSIONS:
+        known, complete = usable(s)
+        rows = np.flatnonzero(complete)
+        if rows.size < MIN_SESSIONS:
             raise DataError(
-                f"the path prior has {int(rows.sum())} usable sessions up to {until:%Y-%m-%d}, "
+                f"the path prior has {rows.size} usable sessions up to {until:%Y-%m-%d}, "
                 f"expected {MIN_SESSIONS} or more. Import a longer history of SPX and VIX closes."
             )
-        drift = float(ahead_ret[rows].mean())
-        ret_scale = scale_weights(x_ret[rows], np.abs(ahead_ret[rows] - drift))
-        vix_mean = np.linalg.lstsq(x_mean[rows], ahead_vix[rows], rcond=None)[0]
-        vix_residual = ahead_vix[rows] - weighted(x_mean[rows], vix_mean)
-        vix_scale = scale_weights(x_scale[rows], np.abs(vix_residual))
-        z_ret = (ahead_ret[rows] - drift) / weighted(x_ret[rows], ret_scale)
-        z_vix = vix_residual / weighted(x_scale[rows], vix_scale)
-        pairs = np.column_stack([z_ret - z_ret.mean(), z_vix - z_vix.mean()])
-        pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
-        scale = np.full(len(s), np.nan)
-        scale[known] = weighted(x_ret[known], ret_scale)
-        night, day = ahead(s.overnight) / scale, ahead(s.intraday) / scale
-        opens = np.flatnonzero(~np.isnan(night) & ~np.isnan(day))[-OPEN_SESSIONS:]
+        dynamics = Dynamics.fit(s, rows)
+        folds = block_folds(rows.size, blocks, gap=0) if blocks else []
         return cls(
             until=f"{s.sessions[-1]:%Y-%m-%d}",
-            drift=drift,
-            ret_scale=ret_scale,
-            vix_mean=vix_mean,
-            vix_scale=vix_scale,
-            pairs=pairs,
-            overnight=np.sort(night[opens]),
-            intraday=np.sort(np.abs(day[opens])),
+            dynamics=dynamics,
+            pairs=dynamics.residual_pairs(s, rows),
+            opens=Opens.fit(dynamics, s, known),
+            members=tuple(Dynamics.fit(s, rows[kept]) for kept, _ in folds),
             paths=paths,
             seed=seed,
         )
@@ -152,10 +122,15 @@ class PathPrior:
         """Simulate and count, for sessions whose state is known; see `PathOdds`."""
         s = state(spine)
         rows = self._rows(s, sessions)
-        return simulate_odds(starts(s, rows), self.draws(), self)
+        return simulate_odds(starts(s, rows), self.draws(), self.dynamics)
 
     def probabilities(
-        self, spine: pd.DataFrame, sessions: pd.DatetimeIndex, at: str = "evening"
+        self,
+        spine: pd.DataFrame,
+        sessions: pd.DatetimeIndex,
+        at: str = "evening",
+        *,
+        dynamics: Dynamics | None = None,
     ) -> pd.DataFrame:
         """Prior probability of every head of a moment.
 
@@ -167,6 +142,8 @@ class PathPrior:
             Sessions t.
         at : str
             The prior speaks from the close of t at every moment; the moment picks the heads.
+        dynamics : Dynamics, optional
+            One of `members`, on the same pool and draws; the prior's own by default.
 
         Returns
         -------
@@ -181,8 +158,9 @@ class PathPrior:
         if known.size == 0:
             return out
         where = self._known(s)[rows]
-        values = simulate_odds(starts(s, known), self.draws(), self).columns()
-        values |= self._next_session(s, known)
+        law = dynamics or self.dynamics
+        values = simulate_odds(starts(s, known), self.draws(), law).columns()
+        values |= next_session_odds(law, self.pairs, self.opens, s, known)
         for name in out.columns:
             out.loc[where, name] = values[name]
         return out
@@ -262,19 +240,17 @@ class PathPrior:
                 f"the {HISTORY + 1} SPX and VIX closes up to {first:%Y-%m-%d} are not all known. "
                 "Import them, or choose another session."
             )
-        return simulate_paths(starts(s, rows), self.draws(), self, steps=horizon)
+        return simulate_paths(starts(s, rows), self.draws(), self.dynamics, steps=horizon)
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers."""
         return {
             "until": self.until,
-            "drift": self.drift,
-            "ret_scale": self.ret_scale.tolist(),
-            "vix_mean": self.vix_mean.tolist(),
-            "vix_scale": self.vix_scale.tolist(),
+            "dynamics": self.dynamics.to_json(),
+            "members": [member.to_json() for member in self.members],
             "pairs": self.pairs.T.tolist(),
-            "overnight": self.overnight.tolist(),
-            "intraday": self.intraday.tolist(),
+            "overnight": self.opens.overnight.tolist(),
+            "intraday": self.opens.intraday.tolist(),
             "paths": self.paths,
             "seed": self.seed,
         }
@@ -284,13 +260,12 @@ class PathPrior:
         """Read what `to_json` wrote."""
         return cls(
             until=str(document["until"]),
-            drift=float(document["drift"]),
-            ret_scale=np.array(document["ret_scale"], float),
-            vix_mean=np.array(document["vix_mean"], float),
-            vix_scale=np.array(document["vix_scale"], float),
+            dynamics=Dynamics.from_json(document["dynamics"]),
             pairs=np.array(document["pairs"], float).T.copy(),
-            overnight=np.array(document["overnight"], float),
-            intraday=np.array(document["intraday"], float),
+            opens=Opens(
+                np.array(document["overnight"], float), np.array(document["intraday"], float)
+            ),
+            members=tuple(Dynamics.from_json(member) for member in document["members"]),
             paths=int(document["paths"]),
             seed=int(document["seed"]),
         )
@@ -305,54 +280,3 @@ class PathPrior:
     def _known(self, s: State) -> np.ndarray:
         known = ~np.isnan(s.vix) & ~np.isnan(window_mean(s.log_vix, HISTORY + 1))
         return known & ~np.isnan(window_mean(s.ret, 22))
-
-    def _next_session(self, s: State, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """One session ahead the pool of residuals gives the odds outright, without paths."""
-        scale = weighted(ret_inputs(s)[rows], self.ret_scale)
-        move = expected_move(s.vix[rows])
-        z_ret = self.pairs[:, 0]
-        z_vix = np.sort(self.pairs[:, 1])
-        below = share_below(z_ret, (-move - self.drift) / scale)
-        above = 1.0 - share_below(z_ret, (move - self.drift) / scale)
-        mean = weighted(mean_inputs(s)[rows], self.vix_mean)
-        vix_scale = weighted(vix_scale_inputs(s)[rows], self.vix_scale)
-        out = {
-            "breach_1": below + above,
-            "breach_down_1": below,
-            "spike_1": 1.0 - share_below(z_vix, (np.log(SPIKE_RATIO) - mean) / vix_scale),
-            "gap_down_1": np.full(rows.size, np.nan),
-            "breach_open_1": np.full(rows.size, np.nan),
-        }
-        if self.overnight.size >= OPEN_SESSIONS // 2:
-            out["gap_down_1"] = share_below(self.overnight, -GAP_MULTIPLE * move / scale)
-            out["breach_open_1"] = 1.0 - share_below(
-                self.intraday, OPEN_BREACH_MULTIPLE * move / scale
-            )
-        return out
-
-
-def walk_forward_prior(
-    spine: pd.DataFrame,
-    *,
-    at: str = "evening",
-    paths: int = DEFAULT_PATHS,
-    seed: int = 20080915,
-    min_sessions: int = MIN_HISTORY,
-) -> pd.DataFrame:
-    """Prior of every session, from a simulator fitted on earlier years only.
-
-    Parameters
-    ----------
-    min_sessions : int
-        Sessions of history before the first fit. Years before it are NaN.
-
-    Notes
-    -----
-    Timing: sessions of year Y use the fit up to the last session of Y - 1.
-    """
-    index = pd.DatetimeIndex(spine.index)
-    out = pd.DataFrame(np.nan, index=index, columns=[k.id for k in head_keys(at)])
-    for last, now in years(index, min_sessions=min_sessions):
-        prior = PathPrior.fit(spine, last, paths=paths, seed=seed)
-        out.loc[now] = prior.probabilities(spine.loc[: now[-1]], now, at)
-    return out

@@ -1,9 +1,7 @@
 """The shift model of one head: a structural offset, corrected by boosters that left a block out.
 
-The training span is cut into contiguous blocks. Member k is fitted on all but block k (purged) and
-judged on it. What the members say about unseen rows chooses the weights of the offset's experts
-and how much of the boosters' correction to keep, down to nothing. The forecast averages the
-members in log odds.
+Member k is fitted on all but block k of the training span; the forecast averages the members in
+log odds. How it is fitted, and what is chosen there, stands in `models.shift_fit`.
 """
 
 from __future__ import annotations
@@ -15,28 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.blocks import block_folds
-from models.boosters import Booster, Matrix, fit_booster
+from models.boosters import Booster
+from models.calibration import calibration_term
 from models.heads import HeadKey
-from models.logit import RidgeLogit, logit, sigmoid
-from models.offset import (
-    PRIOR,
-    Expert,
-    Offset,
-    earned_trust,
-    expert_names,
-    fit_experts,
-    lean_on_prior,
-    stack_weights,
-)
-from models.scores import log_loss
+from models.logit import RidgeLogit
+from models.offset import Offset
 from models.settings import ModelSettings
-from models.window import fit_window, window_columns, window_parts
+from models.window import window_parts
 
-__all__ = ["SHARES", "Columns", "Sample", "ShiftModel", "fit_shift"]
-
-# How much of the boosters' correction may be kept.
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+__all__ = ["Columns", "ShiftModel"]
 
 
 @dataclass(frozen=True)
@@ -75,34 +60,6 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Training rows of one head, in session order.
-
-    Parameters
-    ----------
-    x : DataFrame
-        Features of the rows.
-    inputs : DataFrame
-        Structural inputs of the rows.
-    prior : ndarray
-        Path prior of the rows.
-    log_variance : ndarray
-        Log realised volatility over the horizon.
-    y : ndarray
-        Labels.
-    where : ndarray of int
-        Position of the rows in the moment's matrix.
-    """
-
-    x: pd.DataFrame
-    inputs: pd.DataFrame
-    prior: np.ndarray
-    log_variance: np.ndarray
-    y: np.ndarray
-    where: np.ndarray
-
-
-@dataclass(frozen=True)
 class ShiftModel:
     """A fitted head.
 
@@ -118,6 +75,8 @@ class ShiftModel:
         One a member; empty where the correction was not kept.
     share : float
         Share of the correction that was kept.
+    calibration : RidgeLogit or None
+        What is added to offset plus boosters; None where it did not help on a later block.
     window : RidgeLogit or None
         Correction from young features; None where it was not kept.
     choice : dict
@@ -129,6 +88,7 @@ class ShiftModel:
     offsets: tuple[Offset, ...]
     boosters: tuple[Booster, ...]
     share: float
+    calibration: RidgeLogit | None
     window: RidgeLogit | None
     choice: dict[str, float]
 
@@ -142,17 +102,25 @@ class ShiftModel:
         young = self.window.names if self.window is not None else ()
         return (*(self.columns.names if self.boosters else ()), *young)
 
-    def correction(self, x: pd.DataFrame) -> np.ndarray:
-        """Log odds that the boosters and the young features add."""
+    def boosted(self, x: pd.DataFrame) -> np.ndarray:
+        """Log odds that the boosters add."""
+        if not self.boosters:
+            return np.zeros(len(x))
+        matrix = self.columns.values(x)
+        return self.share * _mean([b.log_odds(matrix) for b in self.boosters])
+
+    def young(self, x: pd.DataFrame) -> np.ndarray:
+        """Log odds that the young features add."""
         total = np.zeros(len(x))
-        if self.boosters:
-            matrix = self.columns.values(x)
-            total = self.share * _mean([b.log_odds(matrix) for b in self.boosters])
         if self.window is not None:
             parts = window_parts(self.window, x)
             for j in range(parts.shape[1]):
                 total = total + parts[:, j]
         return total
+
+    def calibrated(self, log_odds: np.ndarray) -> np.ndarray:
+        """Log odds that the calibration adds to offset plus boosters."""
+        return calibration_term(self.calibration, log_odds)
 
     def contributions(self, x: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Exact contributions of `features` and of the boosters' expected value.
@@ -160,7 +128,7 @@ class ShiftModel:
         Returns
         -------
         (values, bias) : tuple of ndarray
-            Shapes (rows, features) and (rows,), log odds; they sum to `correction`.
+            Shapes (rows, features) and (rows,), log odds; they sum to `boosted` and `young`.
         """
         pieces, bias = [], np.zeros(len(x))
         if self.boosters:
@@ -172,17 +140,24 @@ class ShiftModel:
             pieces.append(window_parts(self.window, x))
         return (np.hstack(pieces) if pieces else np.zeros((len(x), 0))), bias
 
-    def members(self, x: pd.DataFrame, inputs: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
-        """Log odds of every member before the young features, shape (members, rows)."""
-        out = np.array([o.log_odds(inputs, prior) for o in self.offsets])
+    def members(self, x: pd.DataFrame, inputs: pd.DataFrame, priors: np.ndarray) -> np.ndarray:
+        """Calibrated log odds of every member before the young features.
+
+        Parameters
+        ----------
+        priors : ndarray, shape (members, rows)
+            Path prior by each of its own members.
+
+        Returns
+        -------
+        ndarray, shape (members, rows)
+        """
+        out = [o.log_odds(inputs, prior) for o, prior in zip(self.offsets, priors, strict=True)]
         if self.boosters:
             matrix = self.columns.values(x)
-            out = out + self.share * np.array([b.log_odds(matrix) for b in self.boosters])
-        return out
-
-    def log_odds(self, x: pd.DataFrame, inputs: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
-        """Log odds of each row."""
-        return self.base(inputs, prior) + self.correction(x)
+            added = [self.share * b.log_odds(matrix) for b in self.boosters]
+            out = [start + more for start, more in zip(out, added, strict=True)]
+        return np.array([member + self.calibrated(member) for member in out])
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the boosters, whose text has files of its own."""
@@ -193,6 +168,7 @@ class ShiftModel:
             "neutral": self.columns.neutral.tolist() if self.boosters else [],
             "offsets": [o.to_json() for o in self.offsets],
             "share": self.share,
+            "calibration": None if self.calibration is None else self.calibration.to_json(),
             "window": None if self.window is None else self.window.to_json(),
             "choice": self.choice,
         }
@@ -200,7 +176,7 @@ class ShiftModel:
     @classmethod
     def from_json(cls, document: Mapping[str, Any], boosters: tuple[Booster, ...]) -> ShiftModel:
         """Read what `to_json` wrote."""
-        window = document["window"]
+        window, calibration = document["window"], document["calibration"]
         neutral = np.array(document["neutral"], float)
         return cls(
             HeadKey(str(document["head"]), int(document["horizon"])),
@@ -208,87 +184,10 @@ class ShiftModel:
             tuple(Offset.from_json(o) for o in document["offsets"]),
             boosters,
             float(document["share"]),
+            None if calibration is None else RidgeLogit.from_json(calibration),
             None if window is None else RidgeLogit.from_json(window),
             {str(k): float(v) for k, v in document["choice"].items()},
         )
-
-
-def fit_shift(
-    key: HeadKey,
-    sample: Sample,
-    columns: Columns,
-    matrix: Matrix,
-    settings: ModelSettings,
-    *,
-    at: str = "evening",
-) -> ShiftModel:
-    """Fit one head.
-
-    Parameters
-    ----------
-    sample : Sample
-        Training rows; nothing else is read.
-    columns, matrix
-        Features of the moment and their binned values.
-
-    Notes
-    -----
-    Timing: every choice (weights of the experts, share of the correction, ridge of the young
-    features) is made on `sample`, so a scored year has no part in it.
-    """
-    gap = key.horizon + 1
-    folds = block_folds(len(sample.y), settings.blocks, gap)
-    names = expert_names(key)
-    said = np.empty((len(sample.y), len(names)))
-    experts = []
-    for fit, held in folds:
-        some = fit_experts(
-            key,
-            sample.inputs.iloc[fit],
-            sample.prior[fit],
-            sample.y[fit],
-            sample.log_variance[fit],
-        )
-        inputs, prior = sample.inputs.iloc[held], sample.prior[held]
-        for j, name in enumerate(names):
-            said[held, j] = some[name].log_odds(inputs, prior)
-        experts.append(some)
-    weights = stack_weights(said, sample.y, penalty=settings.stack_penalty)
-    alone = logit(sample.prior, clip=1e-4)
-    trust = earned_trust(sample.y, key.horizon)
-    shares = lean_on_prior(dict(zip(names, map(float, weights), strict=True)), trust)
-    offsets = tuple(Offset(shares, {**some, PRIOR: Expert(None)}) for some in experts)
-    unseen = trust * (said @ weights) + (1.0 - trust) * alone
-    choice = {f"expert_{n}": log_loss(sample.y, sigmoid(said[:, j])) for j, n in enumerate(names)}
-    boosters: list[Booster] = []
-    corrections = np.zeros(len(sample.y))
-    if columns.names:
-        for k, (fit, held) in enumerate(folds):
-            base = offsets[k].log_odds(sample.inputs.iloc[fit], sample.prior[fit])
-            booster = fit_booster(
-                matrix,
-                sample.where[fit],
-                sample.y[fit],
-                base,
-                settings,
-                seed=settings.seed + k,
-            )
-            corrections[held] = booster.log_odds(matrix.values[sample.where[held]])
-            boosters.append(booster)
-    losses = {s: log_loss(sample.y, sigmoid(unseen + s * corrections)) for s in SHARES}
-    share = min(SHARES, key=lambda s: losses[s])
-    choice |= {f"share_{s}": loss for s, loss in losses.items()}
-    young = window_columns(sample.x, list(columns.young), at=at, horizon=key.horizon)
-    window, tried = fit_window(sample.x, sample.y, unseen + share * corrections, young, gap)
-    return ShiftModel(
-        key=key,
-        columns=columns,
-        offsets=offsets,
-        boosters=tuple(boosters) if share > 0 else (),
-        share=share,
-        window=window,
-        choice=choice | tried,
-    )
 
 
 def _mean(arrays: list[np.ndarray]) -> np.ndarray:

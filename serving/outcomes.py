@@ -41,7 +41,8 @@ def realised(spine: pd.DataFrame) -> dict[tuple[str, str, int], tuple[int, str]]
     dict
         (session, head, horizon) to (0 or 1, session that completed it).
     """
-    from models.heads import labels, parse_key
+    from models.heads import parse_key
+    from models.labels import labels
 
     y, end = labels(spine)
     names = [f"{session:%Y-%m-%d}" for session in y.index]

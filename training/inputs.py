@@ -102,7 +102,7 @@ def gather(
     from features.store import MarketStore
     from models.dataset import make_dataset
     from models.latent import lacking, walk_forward_latent
-    from models.paths import walk_forward_prior
+    from models.yearly import walk_forward_prior
 
     known = moments(home)
     for at in ats:

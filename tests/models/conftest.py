@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 from models.dataset import Dataset, make_dataset
-from models.forecaster import Forecaster, fit_forecaster
+from models.fitting import fit_forecaster
+from models.forecaster import Forecaster
 from models.heads import HeadKey
-from models.paths import PathPrior, walk_forward_prior
+from models.paths import PathPrior
 from models.settings import ModelSettings
+from models.yearly import walk_forward_prior
 
 SESSIONS = 1800
 START = "2010-01-04"

@@ -12,7 +12,7 @@ import pytest
 
 from features.errors import StormpetrelError
 from models.bundle import load_bundle, write_bundle
-from models.forecaster import fit_forecaster
+from models.fitting import fit_forecaster
 from models.heads import HeadKey
 from models.paths import PathPrior
 

@@ -12,7 +12,7 @@ import pytest
 from features.errors import DataError
 from models.coherence import coherent_log_odds
 from models.dataset import make_dataset, training_rows
-from models.forecaster import fit_forecaster
+from models.fitting import fit_forecaster
 from models.heads import HeadKey
 
 UP = [HeadKey("shift_up", h) for h in (5, 10, 21)]
@@ -97,9 +97,9 @@ def test_a_null_pattern_alone_gives_no_correction(fitted: Any) -> None:
     shift = model.heads["premium_failure_5"].shift
     assert shift is not None
     assert shift.columns.names == tuple(noise.columns)
-    empty = shift.correction(noise.iloc[:5])
+    empty = shift.boosted(noise.iloc[:5])
     median = pd.DataFrame([shift.columns.neutral] * 5, columns=noise.columns)
-    np.testing.assert_array_equal(empty, shift.correction(median))
+    np.testing.assert_array_equal(empty, shift.boosted(median))
     p = model.predict(data, fitted.later).dropna(subset="p")
     moved = p["p"] - 1.0 / (1.0 + np.exp(-p["base_log_odds"]))
     assert moved.abs().mean() < 0.03

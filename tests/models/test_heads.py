@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from features.errors import UsageError
-from models.heads import HEADS, HeadKey, band_bounds, expected_move, head_keys, labels, parse_key
+from models.heads import HEADS, HeadKey, band_bounds, expected_move, head_keys, parse_key
+from models.labels import labels
 
 SHORT = {
     "breach_1",

@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 
 from features.errors import DataError, UsageError
+from models.dynamics import Dynamics
 from models.heads import head_keys
-from models.paths import PathPrior, walk_forward_prior
+from models.next_session import Opens
+from models.paths import PathPrior
+from models.yearly import walk_forward_prior
 
 PATHS = 4000
 
@@ -34,13 +37,14 @@ def _walk(
     """
     return PathPrior(
         until="2020-01-01",
-        drift=0.0,
-        ret_scale=np.array([ret / 1e-2, 0.0, 0.0, 0.0, 0.0]),
-        vix_mean=np.array(vix_mean or [0.0] * 6),
-        vix_scale=np.array([vix / 1e-2, 0.0, 0.0, 0.0]),
+        dynamics=Dynamics(
+            drift=0.0,
+            ret_scale=np.array([ret / 1e-2, 0.0, 0.0, 0.0, 0.0]),
+            vix_mean=np.array(vix_mean or [0.0] * 6),
+            vix_scale=np.array([vix / 1e-2, 0.0, 0.0, 0.0]),
+        ),
         pairs=_normal_pairs(),
-        overnight=np.empty(0),
-        intraday=np.empty(0),
+        opens=Opens(np.empty(0), np.empty(0)),
         paths=PATHS,
     )
 
@@ -113,16 +117,16 @@ def test_fit_recovers_the_leverage_and_reversion_of_the_simulated_market(
     spine: pd.DataFrame, path_prior: PathPrior
 ) -> None:
     assert np.corrcoef(path_prior.pairs.T)[0, 1] == pytest.approx(-0.7, abs=0.05)
-    assert path_prior.drift == pytest.approx(0.0003, abs=0.0006)
+    assert path_prior.dynamics.drift == pytest.approx(0.0003, abs=0.0006)
     # Weights on the level of log VIX and its means add up to the pull of -0.03.
-    assert path_prior.vix_mean[1:5].sum() == pytest.approx(-0.03, abs=0.02)
+    assert path_prior.dynamics.vix_mean[1:5].sum() == pytest.approx(-0.03, abs=0.02)
     assert path_prior.until == f"{spine.index[1500]:%Y-%m-%d}"
 
 
 def test_probabilities_are_calibrated_on_the_market_that_it_was_fitted_on(
     spine: pd.DataFrame, path_prior: PathPrior
 ) -> None:
-    from models.heads import labels
+    from models.labels import labels
 
     p = path_prior.probabilities(spine, spine.index[100:1480])
     y, _ = labels(spine)

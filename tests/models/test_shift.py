@@ -12,7 +12,7 @@ import pytest
 from models.blocks import block_folds
 from models.coherence import coherent_log_odds
 from models.explain import explain_rows, group_contributions, probability_points
-from models.forecaster import fit_forecaster
+from models.fitting import fit_forecaster
 from models.heads import HeadKey
 from models.logit import RidgeLogit, logit, sigmoid
 from models.novelty import Novelty
@@ -180,8 +180,8 @@ def test_nulls_carry_no_skill(fitted) -> None:  # type: ignore[no-untyped-def]
         for name in ("gappy", "noise_b"):
             rows[name] = np.nan
             neutral[name] = columns.neutral[columns.names.index(name)]
-        a = head.shift.correction(rows)
-        assert np.array_equal(a, head.shift.correction(neutral))
+        a = head.shift.boosted(rows)
+        assert np.array_equal(a, head.shift.boosted(neutral))
 
 
 def test_contributions_equal_the_kernel_of_shap() -> None:
@@ -207,7 +207,7 @@ def test_contributions_equal_the_kernel_of_shap() -> None:
 
 
 def test_fit_is_repeatable_and_workers_do_not_change_it(fitted) -> None:  # type: ignore[no-untyped-def]
-    from models.forecaster import fit_forecaster
+    from models.fitting import fit_forecaster
 
     keys = [HeadKey("shift_up", 5)]
     one, two = (
@@ -226,7 +226,7 @@ def test_fit_is_repeatable_and_workers_do_not_change_it(fitted) -> None:  # type
 def test_rows_after_until_are_never_read(fitted) -> None:  # type: ignore[no-untyped-def]
     import dataclasses
 
-    from models.forecaster import fit_forecaster
+    from models.fitting import fit_forecaster
 
     data = fitted.dataset
     after = data.features.index > fitted.until

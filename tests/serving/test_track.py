@@ -7,7 +7,7 @@ import pytest
 from features.home import Home
 from features.pipeline import spine
 from features.sessions import calendar
-from models.heads import labels
+from models.labels import labels
 from models.scores import log_loss
 from serving.champion import load_champion
 from serving.evidence import open_store

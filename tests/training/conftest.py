@@ -13,7 +13,8 @@ import pytest
 
 from features.home import Home
 from models.dataset import Dataset
-from models.heads import HeadKey, head_keys, labels
+from models.heads import HeadKey, head_keys
+from models.labels import labels
 from models.settings import ModelSettings
 from training.settings import TrainingSettings
 from training.tuning_folds import TuningFolds, build_folds

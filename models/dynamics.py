@@ -1,0 +1,101 @@
+"""Coefficients of one simulated step: three small regressions on the state of the past."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.path_terms import (
+    ahead,
+    mean_inputs,
+    ret_inputs,
+    scale_weights,
+    vix_scale_inputs,
+    weighted,
+)
+from models.state import State
+
+__all__ = ["Dynamics", "usable"]
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """One step of SPX and VIX.
+
+    Parameters
+    ----------
+    drift : float
+        Mean log return of a session.
+    ret_scale : ndarray
+        Intercept and weights of (VIX move, mean abs return 5, 21, last fall).
+    vix_mean : ndarray
+        Intercept and weights of (log VIX, its means over 5, 21, 63, last return).
+    vix_scale : ndarray
+        Intercept and weights of (mean abs change of log VIX over 5, 21, last).
+    """
+
+    drift: float
+    ret_scale: np.ndarray
+    vix_mean: np.ndarray
+    vix_scale: np.ndarray
+
+    @classmethod
+    def fit(cls, s: State, rows: np.ndarray) -> Dynamics:
+        """Fit on some rows of a state, each with the session after it."""
+        ret = ahead(s.ret)[rows]
+        drift = float(ret.mean())
+        x = mean_inputs(s)[rows]
+        mean = np.linalg.lstsq(x, ahead(s.d_log_vix)[rows], rcond=None)[0]
+        residual = ahead(s.d_log_vix)[rows] - weighted(x, mean)
+        return cls(
+            drift,
+            scale_weights(ret_inputs(s)[rows], np.abs(ret - drift)),
+            mean,
+            scale_weights(vix_scale_inputs(s)[rows], np.abs(residual)),
+        )
+
+    def return_scale(self, s: State, rows: np.ndarray) -> np.ndarray:
+        """Mean absolute return that the next session is expected to have."""
+        return weighted(ret_inputs(s)[rows], self.ret_scale)
+
+    def vix_change(self, s: State, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and scale of the next change of log VIX."""
+        mean = weighted(mean_inputs(s)[rows], self.vix_mean)
+        return mean, weighted(vix_scale_inputs(s)[rows], self.vix_scale)
+
+    def residual_pairs(self, s: State, rows: np.ndarray) -> np.ndarray:
+        """Scaled residuals of return and log VIX, centred, sorted by the first."""
+        mean, scale = self.vix_change(s, rows)
+        z_ret = (ahead(s.ret)[rows] - self.drift) / self.return_scale(s, rows)
+        z_vix = (ahead(s.d_log_vix)[rows] - mean) / scale
+        pairs = np.column_stack([z_ret - z_ret.mean(), z_vix - z_vix.mean()])
+        return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers."""
+        return {
+            "drift": self.drift,
+            "ret_scale": self.ret_scale.tolist(),
+            "vix_mean": self.vix_mean.tolist(),
+            "vix_scale": self.vix_scale.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Dynamics:
+        """Read what `to_json` wrote."""
+        return cls(
+            float(document["drift"]),
+            np.array(document["ret_scale"], float),
+            np.array(document["vix_mean"], float),
+            np.array(document["vix_scale"], float),
+        )
+
+
+def usable(s: State) -> tuple[np.ndarray, np.ndarray]:
+    """Rows whose inputs are known, and those of them whose next session is known as well."""
+    inputs = np.hstack([ret_inputs(s), mean_inputs(s), vix_scale_inputs(s)])
+    known = ~np.isnan(inputs).any(axis=1)
+    return known, known & ~np.isnan(ahead(s.ret)) & ~np.isnan(ahead(s.d_log_vix))

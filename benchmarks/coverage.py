@@ -114,22 +114,20 @@ def one(seed: int, n: int) -> pd.DataFrame:
 
 
 def main() -> None:
-    worlds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    worlds = int(sys.argv[1]) if len(sys.argv) > 1 else 8
     n = int(sys.argv[2]) if len(sys.argv) > 2 else 4500
-    rows = pd.concat([one(seed, n) for seed in range(1, worlds + 1)], ignore_index=True)
-    if len(sys.argv) > 3:
-        rows.to_parquet(sys.argv[3])
+    rows = pd.concat([one(seed, n) for seed in range(21, 21 + worlds)], ignore_index=True)
     rows["held"] = (rows["lo"] <= rows["truth"]) & (rows["truth"] <= rows["hi"])
     print(f"{worlds} worlds, fitted on {n} sessions, every {EVERY}th of the next {TEST} judged")
     print(f"{'head':<20}{'rows':>6}{'coverage':>10}{'by world':>16}{'width':>8}{'error':>8}")
-    for key in head_keys("evening"):
-        some = rows[rows["id"] == key.id]
+    for name in [*(key.id for key in head_keys("evening")), "all"]:
+        some = rows if name == "all" else rows[rows["id"] == name]
         by = some.groupby("world")["held"].mean()
         width = (some["hi"] - some["lo"]).mean()
         error = (some["p"] - some["truth"]).abs().mean()
         spread = f"{by.min():.2f} to {by.max():.2f}"
         print(
-            f"{key.id:<20}{len(some):>6}{some['held'].mean():>10.3f}{spread:>16}{width:>8.3f}"
+            f"{name:<20}{len(some):>6}{some['held'].mean():>10.3f}{spread:>16}{width:>8.3f}"
             f"{error:>8.3f}"
         )
 

@@ -13,7 +13,7 @@ from models.baselines import Baseline
 from models.coherence import coherent_log_odds
 from models.dataset import Dataset, moment_inputs
 from models.heads import HeadKey
-from models.interval import interval, jackknife
+from models.interval import PRIOR_CLIP, interval, jackknife
 from models.logit import logit, sigmoid
 from models.novelty import Novelty
 from models.paths import PathPrior
@@ -21,9 +21,6 @@ from models.settings import ModelSettings
 from models.shift import ShiftModel
 
 __all__ = ["Forecaster", "HeadModel", "HeadOdds", "head_table"]
-
-# A share of paths is no finer than this.
-PRIOR_CLIP = 1e-3
 
 
 @dataclass(frozen=True)
@@ -157,8 +154,8 @@ class Forecaster:
                 part.correction,
                 part.calibration,
                 np.where(part.asked, fixes[key], 0.0),
-                *interval(centre, part.half),
-                *interval(logit(part.prior), part.prior_half),
+                *interval(centre, part.half, part.prior),
+                *interval(logit(part.prior), part.prior_half, part.prior),
             )
         return out
 

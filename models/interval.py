@@ -1,14 +1,21 @@
-"""The interval of a probability: a jackknife over members that each left a block of time out."""
+"""The interval of a probability: what other samples and another model would have said.
+
+Half its width in log odds joins two parts in quadrature: a jackknife over members that each left a
+block of time out (sampling), and the distance between forecast and path prior (model: where the
+two disagree, one of them is that far off). The coverage is measured, see docs/models.md.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from models.logit import sigmoid
+from models.logit import logit, sigmoid
 
-__all__ = ["LEVEL", "interval", "jackknife"]
+__all__ = ["LEVEL", "PRIOR_CLIP", "interval", "jackknife"]
 
 LEVEL = 0.9
+# A share of 1,000 paths is no finer than this.
+PRIOR_CLIP = 1e-3
 
 
 def jackknife(members: np.ndarray) -> np.ndarray:
@@ -33,6 +40,19 @@ def jackknife(members: np.ndarray) -> np.ndarray:
     return np.asarray(stdtrit(k - 1, (1.0 + LEVEL) / 2.0) * error)
 
 
-def interval(log_odds: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the ends of the interval as probabilities; NaN where the log odds are."""
+def interval(
+    log_odds: np.ndarray, sampling: np.ndarray, prior: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the ends of the interval as probabilities; NaN where the log odds are.
+
+    Parameters
+    ----------
+    log_odds : ndarray
+        The forecast.
+    sampling : ndarray
+        Half width from `jackknife`.
+    prior : ndarray
+        Path prior, probability.
+    """
+    half = np.hypot(sampling, log_odds - logit(prior, clip=PRIOR_CLIP))
     return sigmoid(log_odds - half), sigmoid(log_odds + half)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from features.errors import DataError, UsageError
+from features.errors import DataError
 from serving.evidence import Evidence, ticket_session
 
 if TYPE_CHECKING:
     from models.bundle import Bundle, SessionForecast
 
-__all__ = ["explain_rows", "forecast", "same_spine"]
+__all__ = ["forecast", "same_spine"]
 
 
 def forecast(bundle: Bundle, evidence: Sequence[Evidence], at: str) -> list[dict[str, Any]]:
@@ -43,58 +43,6 @@ def forecast(bundle: Bundle, evidence: Sequence[Evidence], at: str) -> list[dict
         for item, answer in zip(group, answers, strict=True):
             documents.append(_document(bundle, item, answer, lacking, at))
     return documents
-
-
-def explain_rows(document: dict[str, Any], head: str, horizon: int) -> list[dict[str, Any]]:
-    """Explain one probability as log odds that add up.
-
-    Parameters
-    ----------
-    document : dict
-        A forecast of `score`.
-    head : str
-    horizon : int
-
-    Returns
-    -------
-    list of dict
-        ``term, value, log_odds, probability``: the structural offset first, each feature by the
-        size of its push, and the total; `probability` is where the sum stands after the row.
-
-    Raises
-    ------
-    UsageError
-        If the head is unknown or was not scored.
-    """
-    for answer in document["heads"]:
-        if (answer["head"], answer["horizon"]) == (head, horizon):
-            break
-    else:
-        known = sorted({f"{a['head']} {a['horizon']}" for a in document["heads"]})
-        raise UsageError(
-            f"the forecast has no head {head} {horizon}. Expected one of {', '.join(known)}."
-        )
-    if answer["probability"] is None:
-        raise UsageError(
-            f"{head} {horizon} is not scored on {document['session']}: its condition cannot occur "
-            "from there, or an input is unknown. Choose another head."
-        )
-    total = answer["base_log_odds"]
-    rows = [_row("structural offset", None, total, total)]
-    for item in sorted(answer["contributions"], key=lambda c: (-abs(c["log_odds"]), c["feature"])):
-        total += item["log_odds"]
-        rows.append(_row(item["feature"], item["value"], item["log_odds"], total))
-    rows.append(_row("total", None, total, total))
-    return rows
-
-
-def _row(term: str, value: float | None, log_odds: float, total: float) -> dict[str, Any]:
-    return {
-        "term": term,
-        "value": value,
-        "log_odds": log_odds,
-        "probability": 1.0 / (1.0 + math.exp(-total)),
-    }
 
 
 def same_spine(evidence: Sequence[Evidence]) -> list[list[Evidence]]:

@@ -12,11 +12,11 @@ from features.errors import UsageError
 from features.home import Home
 from features.sessions import calendar
 from serving.champion import load_champion
-from serving.documents import explain_rows, forecast
+from serving.documents import forecast
 from serving.evidence import Evidence, gather
 from serving.ledger import Entry, Ledger
 
-__all__ = ["ScoreRun", "due_sessions", "explain_rows", "run_scores", "score"]
+__all__ = ["ScoreRun", "due_sessions", "run_scores", "score"]
 
 Progress = Callable[[float, str], None]
 

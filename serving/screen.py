@@ -9,7 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["forecast_screen", "forecast_table", "status_screen", "ticket_screen", "why_table"]
+from serving.why_screen import percent as _percent
+from serving.why_screen import plain_table as _table
+from serving.why_screen import why_table
+
+__all__ = ["forecast_screen", "forecast_table", "status_screen", "ticket_screen"]
 
 _REGIME_STYLE = {
     "calm": "green",
@@ -18,17 +22,8 @@ _REGIME_STYLE = {
     "crisis": "bold red",
 }
 _BAR_WIDTH = 12
-_REASONS = 6
 #: Columns of a terminal from which on every column of the market store fits.
 _WIDE = 126
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-
-
-def _percent(value: float | None) -> str:
-    return "·" if value is None else f"{100 * value:.1f} %"
 
 
 def _bar(probability: float, climatology: float | None) -> Text:
@@ -62,31 +57,6 @@ def forecast_table(heads: Sequence[Mapping[str, Any]]) -> Table:
             _percent(head["prior"]),
             _percent(head["climatology"]),
         )
-    return table
-
-
-def why_table(document: Mapping[str, Any], head: str, horizon: int) -> Table:
-    """Show what moved one probability away from its structural offset, in log odds."""
-    from serving.score import explain_rows
-
-    rows = explain_rows(dict(document), head, horizon)
-    offset, *terms, total = rows
-    table = _table(f"Why: {head} {horizon}, in log odds that add up")
-    table.add_column("term")
-    for name in ("value", "log odds", "so far"):
-        table.add_column(name, justify="right")
-    table.add_row(
-        "structural offset", "", f"{offset['log_odds']:+.3f}", _percent(offset["probability"])
-    )
-    terms = sorted(terms, key=lambda row: -abs(row["log_odds"]))
-    for row in terms[:_REASONS]:
-        value = "·" if row["value"] is None else f"{row['value']:,.4g}"
-        table.add_row(row["term"], value, f"{row['log_odds']:+.3f}", "")
-    rest = sum(row["log_odds"] for row in terms[_REASONS:])
-    table.add_row(f"{max(0, len(terms) - _REASONS)} others", "", f"{rest:+.3f}", "")
-    table.add_row(
-        "= forecast", "", f"{total['log_odds']:+.3f}", _percent(total["probability"]), style="bold"
-    )
     return table
 
 

@@ -167,26 +167,35 @@ def fill(
 @app.command(rich_help_panel=EVENING)
 def explain(
     date: DateOption = None,
+    first: FromOption = None,
+    last: ToOption = None,
     head: Annotated[str, typer.Option(help="Which question.")] = "shift_up",
     horizon: Annotated[int, typer.Option(help="Sessions ahead.")] = 5,
     at: AtOption = "evening",
+    png: Annotated[
+        Path | None, typer.Option(help="Picture to write; default under scores/why of the home.")
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Why a forecast says what it says: log odds that add up, term by term."""
+    """Why a forecast says what it says, and with --from and --to how the reasons drift."""
     check_moment(open_home(home), at)
-    session = parse_date(date, "--date") if date else last_closed()
+    span = bool(first or last)
+    if span or date:
+        sessions = _sessions(open_home(home), date, first, last, at)
+    else:
+        sessions = _one(last_closed())
     _light_lightgbm()
-    from serving.score import explain_rows, run_scores
+    from serving.why import explain_session, explain_span
 
-    document = run_scores(open_home(home), [session], at).documents[0]
-    rows = explain_rows(document, head, horizon)
+    with progress_bar("explaining") as progress:
+        make = explain_span if span else explain_session
+        found = make(open_home(home), sessions, at, head, horizon, png=png, progress=progress)
+    say(f"wrote {found.picture}")
     if as_json:
-        print_json({"session": document["session"], "at": at, "head": head, "rows": rows})
-        return
-    from serving.screen import why_table
-
-    show(why_table(document, head, horizon))
+        print_json(found.document)
+    else:
+        show(found.screen)
 
 
 @app.command("track-record", rich_help_panel=EVENING)
@@ -244,7 +253,7 @@ def _sessions(
     if date and (first or last):
         raise UsageError("--date and --from/--to exclude each other. Give one session or a span.")
     if date:
-        return pd.DatetimeIndex([parse_date(date, "--date")])
+        return _one(parse_date(date, "--date"))
     if not (first or last):
         return due_sessions(home, at, now=pd.Timestamp.now(tz="UTC"))
     if not (first and last):
@@ -253,6 +262,12 @@ def _sessions(
     if begin > end:
         raise UsageError(f"--from {first} lies after --to {last}. Swap them.")
     return calendar().sessions(begin, end)
+
+
+def _one(session: pd.Timestamp) -> pd.DatetimeIndex:
+    import pandas as pd
+
+    return pd.DatetimeIndex([session])
 
 
 def _light_lightgbm() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from models.coverage import Coverage, bin_coverage
 from models.scores import auc, average_precision, brier, calibration_bins
 from training.correction import benjamini_hochberg, holm
 
@@ -103,8 +104,9 @@ def diagnose(oos: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         at, head, horizon, n, pr_auc, roc_auc, the parts of the Brier score, hit_rate,
-        false_alarm_rate and precision at a 10 % alarm rate, episodes, episodes_caught (share) and
-        lead_median_sessions.
+        false_alarm_rate and precision at a 10 % alarm rate, episodes, episodes_caught (share),
+        lead_median_sessions, and of the 90 % interval interval_width, interval_coverage and
+        coverage_without_width (see `models.coverage`; null where the rows have no interval).
     """
     records: list[dict[str, Any]] = []
     for (at, head, horizon), rows in oos.groupby(["at", "head", "horizon"], sort=False):
@@ -112,6 +114,7 @@ def diagnose(oos: pd.DataFrame) -> pd.DataFrame:
         parts, marked = brier_parts(y, p), alarms(p)
         leads = lead_times(y, marked)
         caught = leads[~np.isnan(leads)]
+        interval = _interval(rows, int(str(horizon)))
         records.append(
             {
                 "at": at,
@@ -130,9 +133,19 @@ def diagnose(oos: pd.DataFrame) -> pd.DataFrame:
                 "episodes": len(leads),
                 "episodes_caught": len(caught) / len(leads) if len(leads) else np.nan,
                 "lead_median_sessions": float(np.median(caught)) if len(caught) else np.nan,
+                "interval_width": interval.width,
+                "interval_coverage": interval.share,
+                "coverage_without_width": interval.without,
             }
         )
     return pd.DataFrame(records)
+
+
+def _interval(rows: pd.DataFrame, horizon: int) -> Coverage:
+    if not {"lo", "hi"} <= set(rows.columns) or rows[["lo", "hi"]].isna().any(axis=None):
+        return Coverage(np.nan, np.nan, np.nan)
+    y, p, lo, hi = (rows[name].to_numpy(dtype=float) for name in ("y", "p", "lo", "hi"))
+    return bin_coverage(y, p, lo, hi, horizon=horizon)
 
 
 def claims(skill: pd.DataFrame) -> pd.DataFrame:

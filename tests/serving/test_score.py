@@ -12,7 +12,8 @@ from features.errors import DataError, RefusedError, UsageError
 from features.home import Home
 from features.store import MarketStore
 from serving.ledger import Ledger, canonical_json
-from serving.score import due_sessions, explain_rows, run_scores, score
+from serving.reasons import explain_rows
+from serving.score import due_sessions, run_scores, score
 
 DAY = "2023-01-18"
 

@@ -35,9 +35,10 @@ def as_known(
     out = np.full(len(dates), np.nan)
     if frame.empty or not len(dates):
         return out
-    order = np.argsort(frame["available_at"].to_numpy(), kind="stable")
+    available = pd.DatetimeIndex(frame["available_at"]).as_unit("us").asi8
+    order = np.argsort(available, kind="stable")
+    available = available[order]
     event = pd.DatetimeIndex(frame["date"]).as_unit("us").asi8[order]
-    available = pd.DatetimeIndex(frame["available_at"]).as_unit("us").asi8[order]
     value = frame[column].to_numpy(dtype=float, na_value=np.nan)[order]
     # newest date seen so far, in the order in which rows became known
     newest = np.maximum.accumulate(event)

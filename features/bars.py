@@ -42,6 +42,11 @@ class Bars:
     close: Array
     volume: Array
 
+    def since(self, first: int) -> Bars:
+        """Leave out the bars before `first`."""
+        parts = (self.open, self.high, self.low, self.close, self.volume)
+        return Bars(*(part[first:] for part in parts))
+
 
 def venue_order(venues: Sequence[str]) -> list[str]:
     """Sort venues by depth, the unknown ones after the known ones by name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.bars import BASES, Bars, coarse, reference, show
 from features.declare import Feature, family
@@ -220,11 +221,26 @@ def signal_hours(view: View, base: str, frame: str) -> dict[str, Array]:
 
     def make() -> dict[str, Array]:
         bars, ends = coarse(view, reference(view, base), FRAMES[frame])
+        skip = _unseen(view, ends, BARS_OF_DAY[frame])
         with quiet():
-            made = signals(bars, BARS_OF_DAY[frame])
-        return {name: show(view, ends, values) for name, values in made.items()}
+            made = signals(bars.since(skip), BARS_OF_DAY[frame])
+        return {name: show(view, ends[skip:], values) for name, values in made.items()}
 
     return view.make(("signals", base, frame), make)
+
+
+def _unseen(view: View, ends: NDArray[np.int64], bars_of_day: int) -> int:
+    """Count the first bars, which no signal of the sessions wanted looks at.
+
+    A signal is looked at from two weeks before the first cut-off on, and looks back over its
+    windows, which holes stretch by a tenth each.
+    """
+    rows = view.hour_of_cutoff()
+    if not (rows >= 0).any():
+        return 0
+    longest = MACD_ROWS + EXPAND_DAYS * bars_of_day + RISING_BARS + EXTREME_BARS + JOIN_BARS
+    first = int(np.searchsorted(ends, rows[rows >= 0].min()))
+    return max(0, first - 14 * bars_of_day - int(1.25 * longest))
 
 
 def compute(view: View) -> dict[str, Array]:

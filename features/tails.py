@@ -43,10 +43,10 @@ def _behind(x: Array, rows: Rows, n: int, step: int) -> tuple[Rows, Array]:
     """Places of the rows that exist, and the `n` values behind each of them, newest first."""
     there = np.flatnonzero((rows >= 0) & (rows < len(x)))
     at = rows[there][:, None] - step * np.arange(n)
+    if not len(there) or at[:, -1].min() >= 0:
+        return there, x[at] if len(x) else np.zeros((0, n))
     inside = at >= 0
-    return there, np.where(inside, x[np.where(inside, at, 0)], np.nan) if len(x) else np.zeros(
-        (0, n)
-    )
+    return there, np.where(inside, x[np.where(inside, at, 0)], np.nan)
 
 
 def _total(values: Array) -> Array:

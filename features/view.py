@@ -26,6 +26,8 @@ UTC_US = "datetime64[us, UTC]"
 
 HOUR_TABLES = frozenset({"perp_bars", "spot_bars", "funding", "open_interest"})
 
+NOWHERE = np.zeros(0, dtype=np.intp)
+
 Made = TypeVar("Made")
 
 
@@ -133,6 +135,16 @@ class View:
             self._tables[name] = self.store.read(name, as_of=self.as_of, start=begin)
         return self._tables[name]
 
+    def _series(self, table: str, columns: list[str], where: dict[str, str]) -> pd.DataFrame:
+        """Take some columns of one series, such as ``symbol="vix"``, in the order of the table."""
+        frame = self.table(table)
+        if not where:
+            return frame[columns]
+        ((key, value),) = where.items()
+        # one pass over the names in a table serves all of its series
+        places = self.make(("places", table, key), lambda: frame.groupby(key).indices)
+        return frame[columns].take(np.asarray(places.get(value, NOWHERE)))
+
     def _begin(self, name: str) -> pd.Timestamp | None:
         if name in ("scheduled_events", "valuation"):
             return None
@@ -176,7 +188,7 @@ class View:
         table, column : str
             What to read.
         **where : str
-            Values of key columns, such as ``symbol="vix"``.
+            The key column that names the series, such as ``symbol="vix"``.
 
         Returns
         -------
@@ -185,9 +197,7 @@ class View:
         """
 
         def read() -> Array:
-            frame = self.table(table)
-            for key, value in where.items():
-                frame = frame[frame[key] == value]
+            frame = self._series(table, ["date", column], where)
             return self.on_sessions(frame["date"], frame[column])
 
         return self.make((table, column, *sorted(where.items())), read)
@@ -208,9 +218,7 @@ class View:
         """
 
         def read() -> Array:
-            frame = self.table(table)
-            for key, value in where.items():
-                frame = frame[frame[key] == value]
+            frame = self._series(table, ["date", "available_at", column], where)
             frame = frame[frame[column].notna()]
             name = ".".join([table, *where.values()])
             limit = SLOW_LIMIT_DAYS.get(name, SLOW_LIMIT_DAYS.get(table, 7))

@@ -89,8 +89,10 @@ def fir(x: Array, weights: Array) -> Array:
     if n < w:
         return out
     total = np.zeros(n - w + 1)
+    part = np.empty(n - w + 1)
     for k in range(w):
-        total += weights[k] * x[w - 1 - k : n - k]
+        np.multiply(x[w - 1 - k : n - k], weights[k], out=part)
+        total += part
     out[w - 1 :] = total
     return out
 
@@ -117,7 +119,14 @@ def ema(x: Array, alpha: float) -> Array:
 
 def rolling_sum(x: Array, n: int) -> Array:
     """Sum of the last `n` values."""
-    return fir(x, np.ones(n))
+    out = np.full(len(x), np.nan)
+    if len(x) < n:
+        return out
+    total = np.zeros(len(x) - n + 1)
+    for k in range(n):
+        total += x[n - 1 - k : len(x) - k]
+    out[n - 1 :] = total
+    return out
 
 
 def rolling_mean(x: Array, n: int) -> Array:
@@ -132,8 +141,10 @@ def rolling_std(x: Array, n: int) -> Array:
     if len(x) < n:
         return out
     total = np.zeros(len(x) - n + 1)
+    part = np.empty(len(x) - n + 1)
     for k in range(n):
-        total += (x[n - 1 - k : len(x) - k] - mean[n - 1 :]) ** 2
+        np.subtract(x[n - 1 - k : len(x) - k], mean[n - 1 :], out=part)
+        total += np.square(part, out=part)
     out[n - 1 :] = np.sqrt(total / (n - 1))
     return out
 
@@ -145,13 +156,13 @@ def rolling_z(x: Array, n: int) -> Array:
         return (x - rolling_mean(x, n)) / np.where(spread > 0, spread, np.nan)
 
 
-def _fold(x: Array, n: int, pick: Callable[[Array, Array], Array]) -> Array:
+def _fold(x: Array, n: int, pick: np.ufunc) -> Array:
     out = np.full(len(x), np.nan)
     if len(x) < n:
         return out
     best = x[n - 1 :].astype(float, copy=True)
     for k in range(1, n):
-        best = pick(best, x[n - 1 - k : len(x) - k])
+        pick(best, x[n - 1 - k : len(x) - k], out=best)
     out[n - 1 :] = best
     return out
 

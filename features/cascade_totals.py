@@ -98,12 +98,21 @@ def _cascade_days(
     enough = known.sum(axis=1) >= rule.min_days
     z = np.full(len(part), np.nan)
     severity = np.full(len(part), np.nan)
-    for i in np.flatnonzero(enough & np.isfinite(log_ratio)):
+    judged = enough & np.isfinite(log_ratio)
+    # windows without a hole go together; the others hold a different number of days each
+    whole = np.flatnonzero(judged & known.all(axis=1))
+    mean, spread = past[whole].mean(axis=1), past[whole].std(axis=1, ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z[whole] = np.where(spread > 0, (log_ratio[whole] - mean) / spread, np.nan)
+    severity[whole] = (past[whole] < log_ratio[whole, None]).mean(axis=1)
+    for i in np.flatnonzero(judged & ~known.all(axis=1)):
         window = past[i][known[i]]
-        spread = window.std(ddof=1)
-        z[i] = (log_ratio[i] - window.mean()) / spread if spread > 0 else np.nan
+        deviation = window.std(ddof=1)
+        z[i] = (log_ratio[i] - window.mean()) / deviation if deviation > 0 else np.nan
         severity[i] = float((window < log_ratio[i]).mean())
     floor = rule.min_usd_full if era == "pre_2021_04_27" else rule.min_usd_throttled
+    hit = (z >= rule.min_z) & (total >= floor).to_numpy()
+    part, total, z, severity = part[hit], total[hit], z[hit], severity[hit]
     side = np.where(part["long_usd"] >= part["short_usd"], "long", "short")
     imbalance = (part["long_usd"] - part["short_usd"]) / total.where(total > 0)
     end = part["date"] + pd.Timedelta(days=1)
@@ -113,7 +122,7 @@ def _cascade_days(
         held = days.set_index("date")["oi_usd"]
         yesterday = held.reindex(part["date"] - pd.Timedelta(days=1)).set_axis(part.index)
         oi_change = (part["oi_usd"] / yesterday.where(yesterday > 0) - 1.0) * 100.0
-    out = pd.DataFrame(
+    return pd.DataFrame(
         {
             "cascade_id": [
                 f"totals:{base}:{s}:{d:%Y-%m-%d}" for s, d in zip(side, part["date"], strict=True)
@@ -137,4 +146,3 @@ def _cascade_days(
             "throttled": era == "throttled",
         }
     )
-    return out[(z >= rule.min_z) & (total >= floor).to_numpy()]

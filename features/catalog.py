@@ -8,6 +8,7 @@ from typing import Any
 
 from features import (
     breadth,
+    cascade_sessions,
     closed_window,
     crossasset,
     crypto_flows,
@@ -79,6 +80,7 @@ PARTS: tuple[Part, ...] = tuple(
     _part(module)
     for module in (
         liquidations,
+        cascade_sessions,
         crypto_technicals,
         crypto_flows,
         closed_window,
@@ -114,7 +116,7 @@ def describe() -> list[dict[str, Any]]:
     -------
     list of dict
         ``name, group, definition, unit, inputs, lookback, clock, timing, reference, family,
-        recursive, trainable, freshness``.
+        recursive, trainable, per_event, freshness``.
     """
     return [
         {
@@ -130,6 +132,7 @@ def describe() -> list[dict[str, Any]]:
             "family": f.family,
             "recursive": f.recursive,
             "trainable": f.trainable,
+            "per_event": f.per_event,
             "freshness": [freshness(name) for name in f.inputs],
         }
         for f in CATALOG.values()

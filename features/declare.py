@@ -55,6 +55,9 @@ class Feature:
         Whether it holds an exponential average, whose warm-up `check warmup` measures.
     trainable : bool
         False where the data of today cannot give it a history.
+    per_event : bool
+        True where it describes an event and is null on a session without one: the translation
+        score reads it, the shift model does not.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Feature:
     template: str
     recursive: bool = False
     trainable: bool = True
+    per_event: bool = False
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -90,6 +94,7 @@ def family(
     clock: str = "sessions",
     recursive: bool = False,
     trainable: bool = True,
+    per_event: bool = False,
     **variants: tuple[object, ...],
 ) -> list[Feature]:
     """Declare every variant of one definition.
@@ -130,6 +135,7 @@ def family(
                 template=definition,
                 recursive=recursive,
                 trainable=trainable,
+                per_event=per_event,
             )
         )
     return out

@@ -32,6 +32,8 @@ that stood then.
 - **Untrainable today** are the {untrainable} columns marked *no data*: they need an event tape,
   VIX1D, overnight futures or option quotes. VIX1D and overnight moves count as soon as the store
   has them; what needs a tape or a chain of quotes is declared and stays null.
+- **Per event** are the columns marked so: they describe what is new at a cut-off and are null where
+  nothing is. The translation score reads them, the shift model does not.
 
 ## Freshness of the inputs
 
@@ -77,8 +79,9 @@ def _row(part: list[Feature]) -> str:
     rows = sorted({f.lookback for f in part})
     span = f"{rows[0]}" if len(rows) == 1 else f"{rows[0]} to {rows[-1]}"
     inputs = dict.fromkeys(f"`{i}`" for f in part for i in f.inputs)
+    mark = " (*per event*)" if first.per_event else "" if first.trainable else " (*no data*)"
     cells = (
-        ", ".join(f"`{f.name}`" for f in part) + ("" if first.trainable else " (*no data*)"),
+        ", ".join(f"`{f.name}`" for f in part) + mark,
         first.template,
         first.unit,
         ", ".join(inputs) or "calendar",

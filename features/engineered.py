@@ -87,34 +87,47 @@ def _extremes(
         name: bars.pivot_table(index="ts", columns="venue", values=name, aggfunc="first")
         for name in ("open", "high", "low")
     }
+    venues = wide["open"].columns
+    prices = {name: frame.reindex(columns=venues).to_numpy() for name, frame in wide.items()}
     opened = pd.DatetimeIndex(wide["open"].index).as_unit("us").asi8
-    cash = None if spot is None or spot.empty else spot.set_index("ts").sort_index()
+    cash = _on_hours(spot, pd.DatetimeIndex(wide["open"].index))
     starts = pd.DatetimeIndex(cascades["start"]).as_unit("us").asi8
     ends = pd.DatetimeIndex(cascades["end"]).as_unit("us").asi8
-    for i, falls in enumerate((cascades["side"] == "long").to_numpy()):
-        hours = (opened > starts[i] - HOUR_US) & (opened < max(ends[i], starts[i] + 1))
-        if not hours.any():
-            continue
-        moves = _moves({name: frame[hours] for name, frame in wide.items()}, falls=bool(falls))
+    first = np.searchsorted(opened, starts - HOUR_US, side="right")
+    last = np.searchsorted(opened, np.maximum(ends, starts + 1), side="left")
+    falling = (cascades["side"] == "long").to_numpy()
+    for i in np.flatnonzero(last > first).tolist():
+        hours = slice(first[i], last[i])
+        moves = _moves({n: p[hours] for n, p in prices.items()}, falls=bool(falling[i]))
         if len(moves) >= 3:
-            deviation.iloc[i] = max(float(moves.max() - moves.median()), 0.0)
-        if cash is None or moves.empty:
+            deviation.iloc[i] = max(float(moves.max() - np.median(moves)), 0.0)
+        if cash is None or not len(moves):
             continue
-        same = cash.reindex(wide["open"].index[hours]).dropna(subset=["open"])
-        perp_move = float(moves.median())
-        if len(same) and perp_move > 0:
-            edge = same["low"].min() if falls else same["high"].max()
-            ratio = edge / same["open"].iloc[0]
-            spot_move = 1.0 - ratio if falls else ratio - 1.0
-            gap.iloc[i] = max(1.0 - spot_move / perp_move, 0.0)
+        there = np.isfinite(cash["open"][hours])
+        perp_move = float(np.median(moves))
+        if there.any() and perp_move > 0:
+            same = {name: values[hours][there][:, None] for name, values in cash.items()}
+            spot_moves = _moves(same, falls=bool(falling[i]))
+            if len(spot_moves):
+                gap.iloc[i] = max(1.0 - float(spot_moves[0]) / perp_move, 0.0)
     return deviation, gap
 
 
-def _moves(wide: dict[str, pd.DataFrame], *, falls: bool) -> pd.Series:
+def _on_hours(spot: pd.DataFrame | None, hours: pd.DatetimeIndex) -> dict[str, np.ndarray] | None:
+    if spot is None or spot.empty:
+        return None
+    laid = spot.set_index("ts").sort_index().reindex(hours)
+    return {name: laid[name].to_numpy(dtype=float) for name in ("open", "high", "low")}
+
+
+def _moves(prices: dict[str, np.ndarray], *, falls: bool) -> np.ndarray:
     """Worst move of each venue from its first open, positive against the side."""
-    first = wide["open"].iloc[0]
-    moves = 1.0 - wide["low"].min() / first if falls else wide["high"].max() / first - 1.0
-    return moves.dropna()
+    known = np.isfinite(prices["open"][0])
+    edge = prices["low" if falls else "high"][:, known]
+    known[known] = np.isfinite(edge).any(axis=0)
+    edge = edge[:, np.isfinite(edge).any(axis=0)]
+    first = prices["open"][0, known]
+    return 1.0 - np.nanmin(edge, axis=0) / first if falls else np.nanmax(edge, axis=0) / first - 1.0
 
 
 def classify_onchain(rows: pd.DataFrame) -> pd.Series:

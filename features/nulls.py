@@ -45,6 +45,8 @@ def why_null(
             reasons[feature.name] = f"no data: needs {', '.join(feature.inputs)}"
         elif absent:
             reasons[feature.name] = f"no row of {', '.join(absent)} was available"
+        elif feature.per_event:
+            reasons[feature.name] = "no new event, or too little before it to compare it with"
         else:
             seen = ", ".join(f"{i} to {newest[i]:%Y-%m-%d %H:%M}" for i in feature.inputs)
             rule = "; ".join(dict.fromkeys(freshness(i) for i in feature.inputs)) or "none"

@@ -168,6 +168,11 @@ class View:
 
         return self.make("next_sessions", make)
 
+    @property
+    def wanted(self) -> NDArray[np.bool_]:
+        """Which sessions of the grid were asked for and have the moment."""
+        return np.asarray((self.grid >= self._first) & self.cutoffs.notna())
+
     def nan(self) -> Array:
         """Return an empty column."""
         return np.full(len(self.grid), np.nan)

@@ -1,0 +1,130 @@
+"""New cascades by session: the project's list, laid on cut-offs, and nothing from after them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features import pipeline
+from features.cascade_list import cascades
+from features.cascade_sessions import FEATURES
+from features.catalog import PARTS
+from features.checks import TruncatedStore
+from features.sessions import calendar
+from features.sources.simulated import simulate
+from features.sources.tidy import import_folder
+from features.store import MarketStore
+
+NAMES = [f.name for f in FEATURES]
+PART = [part for part in PARTS if part.name == "cascade_sessions"]
+START, END = "2024-01-02", "2024-12-16"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> MarketStore:
+    folder = tmp_path_factory.mktemp("cascades")
+    simulate(folder / "files", years=2, seed=4, link=1.0)
+    made = MarketStore(folder / "store")
+    import_folder(made, folder / "files", now=pd.Timestamp("2025-01-10", tz="UTC"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def listed(store) -> pd.DataFrame:
+    found = pd.DataFrame(cascades(store, "2023-01-01", END))
+    found = found[found["definition"] != "tape"].copy()
+    found["known"] = pd.to_datetime(found["available_at"], utc=True, format="ISO8601")
+    # the open interest that closes an hourly bar is published after it: an hour on this clock
+    hourly = found["definition"] == "price_oi"
+    found.loc[hourly, "known"] += pd.Timedelta(hours=1)
+    return found
+
+
+def build(store, at="evening") -> pd.DataFrame:
+    return pipeline.build(store, at=at, start=START, end=END, parts=PART)
+
+
+def inside(listed, begin, end) -> pd.DataFrame:
+    return listed[(listed["known"] > begin) & (listed["known"] <= end)]
+
+
+def test_each_cascade_of_the_list_is_new_to_one_evening(store, listed):
+    made = build(store)
+    sessions = calendar().sessions("2023-12-29", END)
+    cutoffs = calendar().cutoffs(sessions, "evening")
+    expected = [len(inside(listed, *pair)) for pair in pairwise(cutoffs)]
+    # a cascade of several bars is listed by its last one, and may have been known an evening before
+    several = listed[listed["n_bars"] > 1]["known"]
+    near = np.array(
+        [((several - cutoff).abs() < pd.Timedelta(hours=8)).any() for cutoff in cutoffs[1:]]
+    )
+    clear = ~(near | np.append(False, near[:-1]))
+    assert clear.sum() > 150 and np.sum(expected) > 30
+    np.testing.assert_array_equal(made["casc_new"].to_numpy()[clear], np.array(expected)[clear])
+    assert made["casc_new"].sum() == np.sum(expected)
+
+
+def test_preopen_counts_the_night_alone(store, listed):
+    made = build(store, "preopen")
+    single = listed[listed["n_bars"] == 1]
+    sessions = made.index[20:]
+    evening, morning = (calendar().cutoffs(sessions, at) for at in ("evening", "preopen"))
+    for session, begin, end in zip(sessions, evening, morning, strict=True):
+        assert made.loc[session, "casc_new"] >= len(inside(single, begin, end))
+        assert made.loc[session, "casc_new"] <= len(inside(listed, begin, end + pd.Timedelta("8h")))
+
+
+def test_side_and_size_of_a_lone_cascade(store, listed):
+    made = build(store)
+    cutoffs = calendar().cutoffs(calendar().sessions("2023-12-29", END), "evening")
+    seen = 0
+    for place, row in enumerate(made.itertuples()):
+        own = inside(listed, cutoffs[place], cutoffs[place + 1])
+        if len(own) != 1 or own["n_bars"].iloc[0] != 1 or row.casc_new != 1:
+            continue
+        seen += 1
+        one = own.iloc[0]
+        hourly = one["definition"] == "price_oi"
+        share = float(one["side"] == "long") if hourly else one["long_usd"] / one["notional_usd"]
+        assert row.casc_new_long_share == pytest.approx(share)
+        assert np.isfinite(row.casc_new_engineered) == hourly
+        if np.isfinite(row.casc_new_z):
+            before = listed[
+                (listed["definition"] == one["definition"])
+                & (listed["base"] == one["base"])
+                & (listed["known"] < one["known"])
+                & (listed["known"] > one["known"] - pd.Timedelta(days=365))
+            ]
+            size = "oi_change_usd" if hourly else "notional_usd"
+            sign = -1.0 if hourly else 1.0
+            smaller = (sign * before[size] < sign * one[size]).mean()
+            from scipy.stats import norm
+
+            assert row.casc_new_z == pytest.approx(norm.ppf(np.clip(smaller, 0.02, 0.98)))
+    assert seen > 10
+
+
+@pytest.mark.parametrize("at", ["evening", "preopen"])
+def test_what_came_after_the_cut_off_changes_nothing(store, at):
+    made = build(store, at)
+    busy = made.index[(made["casc_new"] > 0).to_numpy()]
+    quiet = made.index[(made["casc_new"] == 0).to_numpy()]
+    for session in [*busy[5::6], *quiet[5::40]]:
+        cutoff = calendar().cutoffs(pd.DatetimeIndex([session]), at)[0]
+        lone = pd.DatetimeIndex([session])
+        live = pipeline.build_sessions(
+            TruncatedStore(store, cutoff), lone, at=at, as_of=cutoff, parts=PART
+        )
+        np.testing.assert_array_equal(live.to_numpy()[0], made.loc[session].to_numpy())
+
+
+def test_null_where_nothing_could_be_measured(store, tmp_path):
+    only = MarketStore(tmp_path)
+    for table in ("spx_bars", "vol_indices"):
+        rows = store.read(table)
+        only.append(table, rows, source="copy", now=pd.Timestamp("2025-01-10", tz="UTC"))
+    made = pipeline.build(only, start="2024-11-01", end=END, parts=PART)
+    assert made[NAMES].isna().all(axis=None)

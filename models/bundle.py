@@ -18,13 +18,21 @@ import pandas as pd
 
 from features.bands import band_name
 from features.errors import DataError
-from models.bundle_files import FORMAT, MANIFEST, json_bytes, read_moment, write_bundle
+from models.bundle_files import (
+    FORMAT,
+    MANIFEST,
+    json_bytes,
+    read_moment,
+    read_translation,
+    write_bundle,
+)
 from models.dataset import Dataset, make_dataset
 from models.explain import HeadForecast, SessionForecast, explain_rows
 from models.fitting import fit_forecaster
 from models.forecaster import Forecaster
 from models.paths import PathPrior
 from models.settings import ModelSettings
+from models.translation import Translation
 
 __all__ = [
     "FORMAT",
@@ -60,6 +68,8 @@ class Bundle:
         The manifest as stored.
     forecasters : dict of str to Forecaster
         By moment.
+    translation : Translation or None
+        What cascades become; None in a bundle that was written without it.
     """
 
     model_version: str
@@ -69,6 +79,7 @@ class Bundle:
     settings: ModelSettings
     manifest: dict[str, Any]
     forecasters: dict[str, Forecaster]
+    translation: Translation | None = None
 
     def forecast(
         self, *, at: str, features: pd.DataFrame, spine: pd.DataFrame
@@ -159,4 +170,5 @@ def load_bundle(folder: Path) -> Bundle:
         settings=settings,
         manifest=manifest,
         forecasters=forecasters,
+        translation=read_translation(raw),
     )

@@ -20,12 +20,14 @@ from models.novelty import Novelty
 from models.paths import PathPrior
 from models.settings import ModelSettings
 from models.shift import ShiftModel
+from models.translation import Translation
 
-__all__ = ["FORMAT", "MANIFEST", "json_bytes", "read_moment", "write_bundle"]
+__all__ = ["FORMAT", "MANIFEST", "json_bytes", "read_moment", "read_translation", "write_bundle"]
 
 FORMAT = 2
 MANIFEST = "manifest.json"
 _RUN = "run.json"
+_TRANSLATION = "translation.json"
 
 
 def write_bundle(
@@ -33,6 +35,7 @@ def write_bundle(
     forecasters: Mapping[str, Forecaster],
     *,
     fallback: bool = False,
+    translation: Translation | None = None,
     fields: Mapping[str, Any] | None = None,
     run: Mapping[str, Any] | None = None,
     model_version: str | None = None,
@@ -47,6 +50,8 @@ def write_bundle(
         By moment.
     fallback : bool
         Forecast with the path prior and say so.
+    translation : Translation, optional
+        What cascades become.
     fields : mapping, optional
         Plain JSON values for the manifest (config hash, data hash, git revision); hashed.
     run : mapping, optional
@@ -63,6 +68,8 @@ def write_bundle(
     documents: dict[str, bytes] = {}
     for at, forecaster in sorted(forecasters.items()):
         _moment_files(at, forecaster, documents)
+    if translation is not None:
+        documents[_TRANSLATION] = json_bytes(translation.to_json())
     some = next(iter(forecasters.values()))
     manifest: dict[str, Any] = {
         "format": FORMAT,
@@ -169,3 +176,10 @@ def read_moment(
         novelty=Novelty.from_json(moment["novelty"]),
         feature_names=feature_names,
     )
+
+
+def read_translation(raw: Mapping[str, bytes]) -> Translation | None:
+    """Read the translation score; None where the bundle was written without one."""
+    if _TRANSLATION not in raw:
+        return None
+    return Translation.from_json(json.loads(raw[_TRANSLATION]))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class Inputs:
         One for each moment.
     data_hash : str
         Content of the store as of `as_of`.
+    events : mapping of str to DataFrame
+        Columns that describe events, one table for each moment; the shift model does not see them.
     """
 
     until: pd.Timestamp
@@ -44,6 +46,7 @@ class Inputs:
     spine: pd.DataFrame
     datasets: Mapping[str, Any]
     data_hash: str
+    events: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def check_until(home: Home, until: Any) -> tuple[pd.Timestamp, pd.DataFrame]:
@@ -115,14 +118,16 @@ def gather(
     # closes alone drive the prior and the baselines' filters: they are the same at every moment
     prior = walk_forward_prior(spine)
     latent = walk_forward_latent(spine) if lacking() is None else None
-    datasets = {}
+    datasets, events = {}, {}
     for number, at in enumerate(ats):
         if progress is not None:
             progress((number + 1) / (len(ats) + 1), f"features {at}")
         features = build(store, at=known[at], end=until, as_of=as_of)
-        features = features[[c for c in features.columns if CATALOG[str(c)].trainable]]
+        known_of = {str(c): CATALOG[str(c)] for c in features.columns}
+        events[at] = features[[c for c, f in known_of.items() if f.per_event]]
+        features = features[[c for c, f in known_of.items() if f.trainable and not f.per_event]]
         datasets[at] = make_dataset(features, spine, at, prior=prior, latent=latent)
-    return Inputs(until, as_of, spine, datasets, store.data_hash(as_of=as_of))
+    return Inputs(until, as_of, spine, datasets, store.data_hash(as_of=as_of), events)
 
 
 def config_hash(*parts: Any) -> str:

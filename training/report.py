@@ -41,6 +41,9 @@ class RetrainReport:
     direction, event_study : list of dict
         Whether liquidations lead, and what followed cascades (`training.direction`,
         `training.event_study`).
+    translation : dict or None
+        What cascades become: counts, coefficients, skill (`models.translation`); None where the
+        evening was not trained.
     """
 
     run_id: str | None
@@ -58,6 +61,7 @@ class RetrainReport:
     direction: list[dict[str, Any]] = field(default_factory=list)
     event_study: list[dict[str, Any]] = field(default_factory=list)
     baselines: dict[str, Any] = field(default_factory=dict)
+    translation: dict[str, Any] | None = None
     stages: dict[str, float] = field(default_factory=dict)
     tracking_error: str | None = None
 
@@ -79,6 +83,7 @@ class RetrainReport:
             "groups": self.groups,
             "direction": self.direction,
             "event_study": self.event_study,
+            "translation": self.translation,
             "stages": {name: round(value, 3) for name, value in self.stages.items()},
             "tracking_error": self.tracking_error,
         }

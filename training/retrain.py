@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -28,8 +28,13 @@ from training.report import RetrainReport, clean, empty_groups, rewrite_report, 
 from training.served_frame import input_frame
 from training.settings import TrainingSettings, load_settings
 from training.shelf import prune_folds, publish, staging
+from training.translation import SKILL_COLUMNS as TRANSLATION_COLUMNS
+from training.translation import translation_study
 from training.walk_forward import Result, run_jobs, scored_rows
 from training.write_up import catalogue_table, run_details
+
+if TYPE_CHECKING:
+    from models.translation import Translation
 
 __all__ = ["retrain"]
 
@@ -113,6 +118,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.stages: dict[str, float] = {}
+        self.translation: Translation | None = None
         self._stage("inputs")
 
     def execute(self, *, groups: bool, all_heads: bool) -> RetrainReport:
@@ -146,6 +152,7 @@ class _Run:
                 "groups": table,
                 "direction": direction_table(self.inputs.datasets, self.settings),
                 "event_study": self._event_study(),
+                "translation": self._translate(),
             }
             self._stage("tables")
             forecasters = {r.job.at: r.forecaster for r in results if r.forecaster is not None}
@@ -209,6 +216,7 @@ class _Run:
                 "config_hash": config_hash(self._config()),
                 "data_hash": self.inputs.data_hash,
             },
+            translation=self.translation,
         )
 
     def _oos(self, results: Sequence[Result]) -> pd.DataFrame:
@@ -257,6 +265,7 @@ class _Run:
             direction=clean(tables["direction"]),
             event_study=clean(tables["event_study"]),
             baselines=baselines_compared(oos),
+            translation=None if self.translation is None else self.translation.summary(),
             stages=self.stages,
         )
 
@@ -265,6 +274,15 @@ class _Run:
         if evening is None:
             return pd.DataFrame(columns=list(STUDY_COLUMNS))
         return event_study(evening.features, self.inputs.spine)
+
+    def _translate(self) -> pd.DataFrame:
+        evening = self.inputs.datasets.get("evening")
+        if evening is None:
+            return pd.DataFrame(columns=list(TRANSLATION_COLUMNS))
+        self.translation = translation_study(
+            evening.features, self.inputs.events["evening"], self.inputs.spine, self.settings
+        )
+        return pd.DataFrame(self.translation.skill, columns=list(TRANSLATION_COLUMNS))
 
     def _first_dataset(self) -> Any:
         return next(iter(self.inputs.datasets.values()))

@@ -123,6 +123,49 @@ def study_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
+def translation_screen(told: Mapping[str, Any]) -> Group:
+    """Show what cascades became, what tells which, and whether it beat knowing nothing."""
+    counted = (
+        f"{told['sessions']} cascade sessions in {told['clusters']} independent clusters: "
+        f"{told['weak']} became weakness (SPX {told['fall_pct']:.0f} % within {told['horizon']} "
+        f"sessions), {told['fleeting']} a fleeting volatility pop"
+    )
+    parts: list[RenderableType] = [Text("Does a cascade become equity weakness?", "bold")]
+    parts.append(Text(counted))
+    lead = told["lead"]
+    if lead is not None:
+        parts.append(
+            Text(
+                f"weakness after cascades {100 * lead['after_cascade']:.1f} %, else "
+                f"{100 * lead['else']:.1f} %; beyond VIX and the day's return "
+                f"{lead['log_odds']:+.2f} log odds [{lead['lo']:+.2f}, {lead['hi']:+.2f}]"
+            )
+        )
+    if told["reason"] is not None:
+        parts.append(Text(f"no score: {told['reason']}", "yellow"))
+    table = _table("Log odds for one standard deviation")
+    table.add_column("input")
+    for name in ("known", "log odds", "90 % interval"):
+        table.add_column(name, justify="right")
+    for row in told["coefficients"]:
+        table.add_row(
+            row["input"],
+            f"{100 * row['known']:.0f} %",
+            f"{row['coefficient']:+.2f}",
+            f"[{row['lo']:+.2f}, {row['hi']:+.2f}]",
+        )
+    skill = _table("Out of sample, gain in log loss")
+    for name in ("forecast", "against"):
+        skill.add_column(name)
+    skill.add_column("n", justify="right")
+    skill.add_column("gain")
+    for row in told["skill"]:
+        skill.add_row(row["forecast"], row["against"], f"{row['n']:,}", _gain(row))
+    if told["coefficients"]:
+        parts.append(table)
+    return Group(*parts, skill)
+
+
 def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
 
@@ -164,6 +207,8 @@ def retrain_screen(report: Mapping[str, Any]) -> Group:
         parts += [Text(), direction_screen(report["direction"])]
     if report["event_study"]:
         parts += [Text(), study_table(report["event_study"])]
+    if report.get("translation"):
+        parts += [Text(), translation_screen(report["translation"])]
     return Group(*parts)
 
 

@@ -78,6 +78,21 @@ def metrics_of(report: dict[str, Any]) -> dict[str, float]:
         if row["gain"] is not None:
             key = f"groups/{row['group']} {row['at']} {row['head']}_{row['horizon']:02d}_gain_share"
             metrics[key] = float(row["gain"])
+    metrics |= _translation_metrics(report.get("translation") or {})
+    return metrics
+
+
+def _translation_metrics(told: dict[str, Any]) -> dict[str, float]:
+    metrics = {
+        f"translation/{name}": float(told[name])
+        for name in ("clusters", "weak_clusters")
+        if told.get(name) is not None
+    }
+    for row in told.get("skill", []):
+        for name in ("gain", "gain_lo", "gain_hi"):
+            if row[name] is not None:
+                key = f"translation/{row['forecast']} over {row['against']}_{name}_share"
+                metrics[key] = float(row[name])
     return metrics
 
 

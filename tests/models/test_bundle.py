@@ -11,6 +11,7 @@ import pytest
 
 from features.errors import DataError
 from models.bundle import load_bundle, write_bundle
+from models.translation import Translation
 
 
 def _content(folder: Path) -> dict[str, bytes]:
@@ -42,6 +43,23 @@ def test_the_same_fit_gives_the_same_name_and_bytes(
         tmp_path / "again", load_bundle(written).forecasters, fields={"data_hash": "d"}
     )
     assert _content(again).keys() == before.keys()
+
+
+def test_the_translation_score_travels_along_and_may_be_absent(
+    fitted: Any, written: Path, tmp_path: Path
+) -> None:
+    assert load_bundle(written).translation is None
+    told = Translation("too few events", {"sessions": 3, "clusters": 2})
+    folder = write_bundle(
+        tmp_path, {"evening": fitted.forecaster}, translation=told, fields={"data_hash": "d"}
+    )
+    assert folder.name != written.name
+    assert _content(folder).keys() == {*_content(written), "translation.json"}
+    assert load_bundle(folder).translation == told
+    path = folder / "translation.json"
+    path.write_bytes(path.read_bytes().replace(b"few", b"many"))
+    with pytest.raises(DataError, match="does not match its hash"):
+        load_bundle(folder)
 
 
 def test_nothing_is_pickled(written: Path) -> None:

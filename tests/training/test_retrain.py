@@ -16,11 +16,12 @@ from features.home import Home
 from features.sources.simulated import simulate
 from features.sources.tidy import import_folder
 from features.store import MarketStore
+from models.bundle import load_bundle
 from models.settings import ModelSettings
 from training.records import load_oos, run_folder
 from training.retrain import retrain
 from training.settings import load_settings
-from training.track import pending, push
+from training.track import metrics_of, pending, push
 
 SMALL = ModelSettings(blocks=3, rounds=15, paths=80)
 UNTIL = pd.Timestamp("2024-12-16")
@@ -76,6 +77,20 @@ def test_a_retrain_leaves_a_judged_bundle_and_everything_to_judge_it_again(
     pictures = {path.name for path in (folder / "plots").glob("*.png")}
     assert {"reliability.png", "lead_time.png", "probability_timeline.png"} <= pictures
     assert all((folder / f"{name}.csv").exists() for name in ("skill", "groups", "direction"))
+
+
+def test_the_translation_score_is_in_the_bundle_the_report_and_the_run(
+    done: tuple[Home, Any],
+) -> None:
+    home, report = done
+    told = report.to_json()["translation"]
+    assert told["sessions"] >= told["clusters"] >= told["weak_clusters"] > 0
+    bundle = load_bundle(home.mlruns / "bundles" / report.model_version)
+    assert bundle.translation is not None and bundle.translation.summary() == told
+    # four simulated years of crypto, and not all of them in this span: the answer is a reason
+    assert told["reason"] is not None and told["coefficients"] == []
+    assert len(pd.read_csv(run_folder(home, report.model_version) / "translation.csv")) == 3
+    assert metrics_of(report.to_json())["translation/clusters"] == told["clusters"]
 
 
 def test_every_group_is_asked_and_answered_or_says_why_not(done: tuple[Home, Any]) -> None:

@@ -209,7 +209,7 @@ def compose(inputs: Inputs) -> dict[str, Any]:
         "hedge": hedge.summary,
         "positions": held,
         "panel": panel_of(state.features),
-        "equity_bias": equity_bias(state.features, *_breach_down(document)),
+        "equity_bias": equity_bias(document, state.features),
         "timeframes": timeframes_of(state.features),
         "temporal_theta": _theta(held, hedge.summary["theta_cents"]),
         "actions": action_rows(decision),
@@ -276,13 +276,6 @@ def _given(plan: Plan, inputs: Inputs) -> dict[str, bool]:
         "premium_short": plan.gauge is not None and plan.gauge < floor,
         "same_expiry": same,
     }
-
-
-def _breach_down(document: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    for head in document["heads"]:
-        if head["head"] == "breach_down":
-            return head["probability"], head["prior"]
-    return None, None
 
 
 def _quotes_used(state: MarketState) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from features.errors import DataError
 from serving.evidence import Evidence, ticket_session
+from serving.translation import translation_fields
 
 if TYPE_CHECKING:
     from models.bundle import Bundle, SessionForecast
@@ -103,6 +104,7 @@ def _document(
         "novelty": _number(answer.novelty),
         "novelty_threshold": _number(answer.novelty_threshold),
         "missing_features": lacking,
+        "translation": translation_fields(bundle.translation, item.features, at),
         "spx_close": _number(item.spine["spx_close"].iloc[-1]),
         "vix_close": _number(item.spine["vix_close"].iloc[-1]),
     }

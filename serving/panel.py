@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from models.translation import INPUTS
 from serving.ticket_rows import rounded
 
-__all__ = ["PANEL", "TIMEFRAMES", "TRANSLATION_INPUTS", "equity_bias", "panel_of", "timeframes_of"]
+__all__ = ["PANEL", "TIMEFRAMES", "equity_bias", "panel_of", "timeframes_of"]
 
 # section of the ticket's panel: the features it shows
 PANEL: dict[str, tuple[str, ...]] = {
@@ -20,6 +21,8 @@ PANEL: dict[str, tuple[str, ...]] = {
         "all_liq_z",
         "all_liq_long_share",
         "all_capitulation",
+        "casc_new",
+        "casc_new_engineered",
         "all_tape_engineered",
     ),
     "breadth": ("advance_share_5", "ad_holds", "ad_confirm", "ad_div_bear", "ad_div_days"),
@@ -45,16 +48,17 @@ TIMEFRAMES: dict[str, tuple[tuple[str, float], ...]] = {
     "1m macro": (("wacc_stress", 1.0), ("dollar_squeeze", 1.0)),
 }
 
-# 3.14 of the dossier: what decides whether a cascade becomes equity weakness
-TRANSLATION_INPUTS = (
-    "all_liq_z",
-    "all_liq_long_share",
-    "bw_c",
-    "ad_confirm",
-    "wacc_stress_z",
-    "usd_chg20",
-    "pcf_z",
-    "all_tape_engineered",
+# what a ticket shows of the translation score, beside the label
+BIAS_KEYS = (
+    "score",
+    "interval",
+    "base_rate",
+    "clusters",
+    "weak_clusters",
+    "beats_base_rate",
+    "beats_vix",
+    "cascades",
+    "reason",
 )
 
 
@@ -78,29 +82,32 @@ def timeframes_of(features: Mapping[str, float | None]) -> list[dict[str, Any]]:
 
 
 def equity_bias(
-    features: Mapping[str, float | None], p_down: float | None, p_down_prior: float | None
+    document: Mapping[str, Any], features: Mapping[str, float | None]
 ) -> dict[str, Any]:
     """Say which way the equity side leans.
 
     Parameters
     ----------
+    document : mapping
+        The forecast.
     features : mapping
-    p_down, p_down_prior : float or None
-        Model and prior probability that the next session falls more than one implied move.
 
     Returns
     -------
     dict
-        ``label`` compares the two probabilities; ``inputs`` are those of the translation score.
-        Its ``score`` is null: no coefficients have been fitted, and none are invented.
+        The translation score with its ``label`` (see `serving.translation`); a forecast that was
+        recorded without one gives nulls and the reason. ``breach_down`` and its prior: that the
+        next session falls more than one implied move. ``inputs``: those of the score.
     """
-    label = None
-    if p_down is not None and p_down_prior is not None:
-        label = "down" if p_down > p_down_prior else "neutral"
+    told = document.get("translation") or {
+        "label": "neutral",
+        "reason": "the forecast was recorded without a translation score",
+    }
+    down: Mapping[str, Any] = next((h for h in document["heads"] if h["head"] == "breach_down"), {})
     return {
-        "score": None,
-        "label": label,
-        "breach_down": p_down,
-        "breach_down_prior": p_down_prior,
-        "inputs": {name: rounded(features.get(name)) for name in TRANSLATION_INPUTS},
+        "label": told["label"],
+        **{name: told.get(name) for name in BIAS_KEYS},
+        "breach_down": down.get("probability"),
+        "breach_down_prior": down.get("prior"),
+        "inputs": {name: rounded(features.get(name)) for name in INPUTS},
     }

@@ -15,6 +15,7 @@ from serving.champion import load_champion
 from serving.documents import forecast
 from serving.evidence import gather
 from serving.ledger import Ledger
+from serving.translation import HEAD, translation_answer
 
 __all__ = ["LAST", "OFFSET", "PRIOR", "TOTAL", "drift", "explain_rows", "told"]
 
@@ -79,6 +80,7 @@ def explain_rows(document: Mapping[str, Any], head: str, horizon: int) -> list[d
     document : mapping
         A forecast of `score`.
     head : str
+        A head, or ``translation``, whose prior is the base rate.
     horizon : int
 
     Returns
@@ -99,9 +101,10 @@ def explain_rows(document: Mapping[str, Any], head: str, horizon: int) -> list[d
 
     answer = _answer(document, head, horizon)
     if answer["probability"] is None:
+        impossible = "its condition cannot occur from there, or an input is unknown"
+        why = answer.get("reason") or impossible
         raise UsageError(
-            f"{head} {horizon} is not scored on {document['session']}: its condition cannot occur "
-            "from there, or an input is unknown. Choose another head."
+            f"{head} {horizon} is not scored on {document['session']}: {why}. Choose another head."
         )
     start = _log_odds(answer["prior"])
     found = {item["feature"]: item for item in answer["contributions"]}
@@ -189,10 +192,11 @@ def _changes(
 
 
 def _answer(document: Mapping[str, Any], head: str, horizon: int) -> Mapping[str, Any]:
-    for answer in document["heads"]:
+    for answer in [*document["heads"], translation_answer(document)]:
         if (answer["head"], answer["horizon"]) == (head, horizon):
             return answer
     known = sorted({f"{a['head']} {a['horizon']}" for a in document["heads"]})
+    known.append(f"{HEAD} {translation_answer(document)['horizon']}")
     raise UsageError(
         f"the forecast has no head {head} {horizon}. Expected one of {', '.join(known)}."
     )

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from serving.translation import bias_line
 from serving.why_screen import percent as _percent
 from serving.why_screen import plain_table as _table
 from serving.why_screen import why_table
@@ -147,6 +148,7 @@ def ticket_screen(ticket: Mapping[str, Any]) -> Group:
         parts.append(Text(f"hedge: {_hedge_line(order)}", style="cyan"))
     if not ticket["hedge_orders"] and not ticket["refused"]:
         parts.append(Text("hedge: nothing to do", style="dim"))
+    parts.append(Text(bias_line(ticket["equity_bias"]), style="dim"))
     for action in ticket["actions"]:
         rules = ", ".join(action["rules"])
         parts.append(Text(f"{action['rank']}. {action['text']}  [{rules}]", style="dim"))

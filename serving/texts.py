@@ -10,6 +10,7 @@ from typing import Any
 
 from features.home import Home
 from serving.formats import ibkr_order, legs_csv, schwab_order, tastytrade_order
+from serving.translation import bias_line
 
 __all__ = ["broker_orders", "ticket_csv", "ticket_text", "write_ticket_files"]
 
@@ -29,6 +30,7 @@ def ticket_text(ticket: Mapping[str, Any]) -> str:
         for condor in ticket["condors"]:
             lines += _condor_lines(condor)
         lines += _hedge_lines(ticket)
+        lines.append(bias_line(ticket["equity_bias"]))
         for row in ticket["positions"]:
             lines.append(f"open {row['id']}: {row['recommendation']} ({row['reason']})")
     lines += [f"doubt: {doubt}" for doubt in ticket["data_quality"]]

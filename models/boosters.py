@@ -47,15 +47,25 @@ class Matrix:
 
     Bins are quantiles of the columns; they know no label, and rows of the matrix are all at or
     before the fit's last session.
+
+    Parameters
+    ----------
+    values : ndarray, shape (rows, columns)
+        What boosters are fitted on.
+    asked : ndarray, optional
+        The same rows as a forecast would read them; `values` by default.
     """
 
-    def __init__(self, values: np.ndarray, settings: ModelSettings) -> None:
+    def __init__(
+        self, values: np.ndarray, settings: ModelSettings, asked: np.ndarray | None = None
+    ) -> None:
         self.values = values
+        self.asked = values if asked is None else asked
         self.settings = settings
         self._binned: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"values": self.values, "settings": self.settings, "_binned": None}
+        return {**vars(self), "_binned": None}
 
     def rows(self, rows: np.ndarray) -> Any:
         """Binned rows, sharing the bins of the whole."""

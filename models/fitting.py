@@ -76,7 +76,8 @@ def fit_forecaster(
     keys = list(heads) if heads is not None else dataset.keys()
     known = dataset.features.loc[:until]
     columns = Columns.choose(known, settings)
-    moment = _Moment(dataset.at, columns, Matrix(columns.values(known), settings), settings, light)
+    matrix = Matrix(columns.drawn(known, seed=settings.seed), settings, columns.values(known))
+    moment = _Moment(dataset.at, columns, matrix, settings, light)
     jobs = [(key, *_head_sample(dataset, key, until, settings)) for key in keys]
     fitted: dict[str, HeadModel] = {}
     if processes > 1:

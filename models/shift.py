@@ -54,9 +54,27 @@ class Columns:
         return cls(names, features[list(names)].median().to_numpy(float), young)
 
     def values(self, x: pd.DataFrame) -> np.ndarray:
-        """Feature matrix of the boosters with nulls made neutral; absent columns are null."""
+        """Feature matrix to forecast from: nulls are made neutral, absent columns are null."""
         values = x.reindex(columns=list(self.names)).to_numpy(float)
         return np.where(np.isnan(values), self.neutral, values)
+
+    def drawn(self, x: pd.DataFrame, *, seed: int) -> np.ndarray:
+        """Feature matrix to fit on: a null is drawn from the known values of its column.
+
+        Notes
+        -----
+        A constant in place of nulls would be a spike that a tree can cut out, and with it the
+        era in which a series did not exist. Drawn values look like all others. Columns that are
+        null together take theirs from the same row, so that they stay plausible together.
+        """
+        values = x.reindex(columns=list(self.names)).to_numpy(float).copy()
+        share = np.random.Generator(np.random.PCG64(seed)).random(len(values))
+        for j in range(values.shape[1]):
+            null = np.isnan(values[:, j])
+            known = values[~null, j]
+            if known.size:
+                values[null, j] = known[(share[null] * known.size).astype(np.int64)]
+        return values
 
 
 @dataclass(frozen=True)

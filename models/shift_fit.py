@@ -126,7 +126,7 @@ def fit_shift(
                 settings,
                 seed=settings.seed + k,
             )
-            corrections[held] = booster.log_odds(matrix.values[sample.where[held]])
+            corrections[held] = booster.log_odds(matrix.asked[sample.where[held]])
             boosters.append(booster)
     losses = {s: log_loss(sample.y, sigmoid(unseen + s * corrections)) for s in SHARES}
     share = min(SHARES, key=lambda s: losses[s])

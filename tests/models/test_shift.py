@@ -184,6 +184,56 @@ def test_nulls_carry_no_skill(fitted) -> None:  # type: ignore[no-untyped-def]
         assert np.array_equal(a, head.shift.boosted(neutral))
 
 
+def _encoded_era(fill: str) -> float:
+    """How far the corrections of two eras lie apart when nothing but the null tells them apart."""
+    from models.boosters import Matrix, fit_booster
+    from models.shift import Columns
+
+    rng, n, settings = _rng(6), 4000, ModelSettings()
+    known = rng.standard_normal((n, 4))
+    young = 0.95 * known + 0.31 * rng.standard_normal((n, 4))
+    early = np.arange(n) < 1400
+    young[early] = np.nan
+    x = pd.DataFrame(np.hstack([known, young]), columns=list("abcdefgh"))
+    y = (rng.random(n) < np.where(early, 0.5, 0.15)).astype(float)
+    columns = Columns.choose(x, settings)
+    assert columns.names == tuple("abcdefgh")
+    fitted_on = {
+        "native": x.to_numpy(),
+        "median": columns.values(x),
+        "drawn": columns.drawn(x, seed=settings.seed),
+    }[fill]
+    start = np.full(n, float(logit(y.mean())))
+    booster = fit_booster(Matrix(fitted_on, settings), np.arange(n), y, start, settings, seed=1)
+    said = booster.log_odds(x.to_numpy() if fill == "native" else columns.values(x))
+    return float(said[early].mean() - said[~early].mean())
+
+
+def test_null_routing_cannot_encode_the_era() -> None:
+    """Half of the early labels are ones, a seventh later: LightGBM's own nulls find that out."""
+    assert _encoded_era("native") > 1.0
+    # so does a constant in their place, which a tree cuts out
+    assert _encoded_era("median") > 1.0
+    assert abs(_encoded_era("drawn")) < 0.15
+
+
+def test_drawn_values_come_from_the_column_and_rows_stay_together() -> None:
+    from models.shift import Columns
+
+    rng = _rng(7)
+    a = rng.standard_normal(500)
+    x = pd.DataFrame({"a": a, "b": a + 10.0, "c": rng.standard_normal(500)})
+    x.loc[:149, ["a", "b"]] = np.nan
+    columns = Columns.choose(x, ModelSettings())
+    drawn = columns.drawn(x, seed=1)
+    np.testing.assert_array_equal(drawn[150:], x.to_numpy()[150:])
+    np.testing.assert_allclose(drawn[:150, 1] - drawn[:150, 0], 10.0)
+    assert set(drawn[:150, 0]) <= set(a[150:])
+    np.testing.assert_array_equal(drawn, columns.drawn(x, seed=1))
+    later = columns.drawn(x.assign(a=x["a"].where(x.index < 400)), seed=1)
+    assert not np.isnan(later).any()
+
+
 def test_contributions_equal_the_kernel_of_shap() -> None:
     """LightGBM's own values against shap's C code, which shares nothing with it."""
     from models.boosters import Matrix, fit_booster

@@ -1,4 +1,4 @@
-"""Speed of the models room: path prior, one fit against its bare LightGBM calls, prediction.
+"""Speed of the models room: path prior, walk-forward against its bare LightGBM calls, prediction.
 
 Run by hand: ``python benchmarks/models.py``. Times are CPU seconds of this process.
 """
@@ -20,12 +20,14 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import models.shift_fit as shift_module
-from models.boosters import fit_booster
+import lightgbm
+
+import models.shift_fit as shift_fit
+from models.boosters import fit_booster, parameters
 from models.bundle import fit_forecaster, make_dataset
 from models.explain import explain_rows
-from models.heads import HeadKey
 from models.paths import PathPrior
+from models.yearly import years
 
 SESSIONS, FEATURES = 9_000, 200
 
@@ -58,6 +60,15 @@ def timed(call: Callable[[], Any]) -> tuple[Any, float, float]:
     return out, time.perf_counter() - wall, time.process_time() - cpu
 
 
+def bare_call(x: Any, rows: Any, y: Any, offset: Any, settings: Any, seed: int) -> None:
+    data = lightgbm.Dataset(x[rows], y, init_score=offset, params={"max_bin": settings.max_bin})
+    lightgbm.train(parameters(settings, len(y), seed), data, num_boost_round=settings.rounds)
+
+
+def yearly_folds(index: pd.DatetimeIndex) -> list[tuple[pd.Timestamp, pd.DatetimeIndex]]:
+    return list(years(index, min_sessions=4_500))
+
+
 def main() -> None:
     spine = market(SESSIONS)
     prior = PathPrior.fit(spine, spine.index[-1])
@@ -72,22 +83,29 @@ def main() -> None:
     )
     table["vix_vix3m"] = 1.0 + 0.1 * rng.standard_normal(SESSIONS)
     dataset = make_dataset(table, spine)
-    bare = [0.0]
+    calls = []
 
-    def counted(*args: object, **kwargs: object) -> object:
-        start = time.process_time()
-        out = fit_booster(*args, **kwargs)  # type: ignore[arg-type]
-        bare[0] += time.process_time() - start
-        return out
+    def recorded(matrix: Any, rows: Any, y: Any, offset: Any, settings: Any, *, seed: int) -> Any:
+        calls.append((matrix.values, rows, y, offset, settings, seed))
+        return fit_booster(matrix, rows, y, offset, settings, seed=seed)
 
-    shift_module.fit_booster = counted  # type: ignore[assignment]
-    keys = [HeadKey("shift_up", 5), HeadKey("expansion", 10), HeadKey("breach", 1)]
-    forecaster, wall, cpu = timed(
-        lambda: fit_forecaster(dataset, until=spine.index[-30], heads=keys)
-    )
+    # The walk-forward as `retrain` runs it: all heads, baselines, offsets, choices, forecasts with
+    # intervals; then nothing but the calls of LightGBM that it made, on the same rows.
+    shift_fit.fit_booster = recorded  # type: ignore[assignment]
+    folds = [fold for fold in yearly_folds(dataset.spine.index) if fold[1].year[0] % 4 == 0]
+
+    def walk() -> Any:
+        for until, test in folds:
+            fitted = fit_forecaster(dataset, until=until)
+            fitted.predict(dataset, test)
+        return fitted
+
+    forecaster, wall, cpu = timed(walk)
+    _, _, bare = timed(lambda: [bare_call(*call) for call in calls])
     print(
-        f"three heads on {SESSIONS} rows: wall {wall:.1f} s, CPU {cpu:.1f} s, of which boosters "
-        f"{bare[0]:.1f} s: ratio {cpu / bare[0]:.2f}"
+        f"walk-forward, {len(folds)} yearly folds of {SESSIONS} rows x {FEATURES}, all heads: wall "
+        f"{wall:.1f} s, CPU {cpu:.1f} s; its {len(calls)} bare lightgbm.train: CPU {bare:.1f} s; "
+        f"ratio {cpu / bare:.2f}"
     )
     for rows in (1, 5_000):
         some = dataset.features.iloc[-rows:]

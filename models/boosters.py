@@ -12,7 +12,7 @@ from models.settings import ModelSettings
 if TYPE_CHECKING:
     import lightgbm
 
-__all__ = ["Booster", "Matrix", "fit_booster"]
+__all__ = ["Booster", "Matrix", "fit_booster", "parameters"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,29 @@ class Matrix:
         return self._binned.subset(np.sort(rows))
 
 
+def parameters(settings: ModelSettings, rows: int, seed: int) -> dict[str, Any]:
+    """Parameters of `lightgbm.train` for so many training rows."""
+    return {
+        "objective": "binary",
+        "boost_from_average": False,
+        "num_leaves": settings.num_leaves,
+        "learning_rate": settings.learning_rate,
+        "min_data_in_leaf": max(20, int(settings.min_data_share * rows)),
+        "lambda_l2": settings.lambda_l2,
+        "feature_fraction": settings.feature_fraction,
+        "bagging_fraction": settings.bagging_fraction,
+        "bagging_freq": 1,
+        "extra_trees": True,
+        "max_bin": settings.max_bin,
+        "feature_pre_filter": False,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "verbosity": -1,
+    }
+
+
 def fit_booster(
     matrix: Matrix,
     rows: np.ndarray,
@@ -110,27 +133,10 @@ def fit_booster(
     """
     import lightgbm
 
-    parameters = {
-        "objective": "binary",
-        "boost_from_average": False,
-        "num_leaves": settings.num_leaves,
-        "learning_rate": settings.learning_rate,
-        "min_data_in_leaf": max(20, int(settings.min_data_share * len(y))),
-        "lambda_l2": settings.lambda_l2,
-        "feature_fraction": settings.feature_fraction,
-        "bagging_fraction": settings.bagging_fraction,
-        "bagging_freq": 1,
-        "extra_trees": True,
-        "max_bin": settings.max_bin,
-        "feature_pre_filter": False,
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": 1,
-        "verbosity": -1,
-    }
     data = matrix.rows(rows).construct()
     data.set_label(y)
     data.set_init_score(offset)
-    booster = lightgbm.train(parameters, data, num_boost_round=settings.rounds)
+    booster = lightgbm.train(
+        parameters(settings, len(y), seed), data, num_boost_round=settings.rounds
+    )
     return Booster(booster.model_to_string())

@@ -50,6 +50,7 @@ SKILL_COLUMNS = (
     "gain_hi",
     "ece",
 )
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,8 @@ def gain(
     if n == 0:
         raise DataError("a gain needs at least one scored row. Check the span of the forecasts.")
     saved = reference - model
+    # a fallback repeats its baseline up to rounding; rounding is no gain
+    saved = np.where(np.abs(saved) < ROUNDING, 0.0, saved)
     mean = float(saved.mean() / climatology.mean())
     draws = _draws(n, mean_block(horizon, settings), settings.bootstrap_repeats, settings.seed)
     drawn = (draws @ saved) / (draws @ climatology)

@@ -2,15 +2,15 @@
 
 Labels are permuted in blocks, so that they keep their runs and their rate but lose every tie to the
 features and the prior. The same walk-forward and the same tests then look for skill beyond the best
-baseline, and for groups that earn a place. A run fools itself when Holm's adjustment over the whole
-family (heads, and groups times heads) leaves any claim at the level.
+baseline, and for groups that earn a place. What a run claims is what Holm's adjustment leaves over
+the whole family: heads times moments for skill, groups times heads times moments for usefulness,
+each family at half of the level, so that the chance of any false claim is at most the level.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ import pandas as pd
 
 from training.ablation import (
     FAMILY_LEVEL,
-    WHOLE,
     group_columns,
     group_jobs,
     group_table,
@@ -37,15 +36,27 @@ BLOCK_SESSIONS = 63
 
 @dataclass(frozen=True)
 class NullRun:
-    """Claims of one run: smallest adjusted p-values, and whether any claim was made."""
+    """What one run claims.
 
-    skill_p: float
-    group_p: float
+    Parameters
+    ----------
+    skill : DataFrame
+        The skill table, with p_holm over all heads and moments.
+    groups : DataFrame
+        The group table, with p_holm over all groups, heads and moments.
+    """
 
-    @property
-    def fooled(self) -> bool:
-        """Whether skill or a group was claimed; each family is held at half of the level."""
-        return min(self.skill_p, self.group_p) <= FAMILY_LEVEL / 2.0
+    skill: pd.DataFrame
+    groups: pd.DataFrame
+
+    def skilful(self) -> list[str]:
+        """Heads whose skill beyond the best baseline is claimed, as ``moment head_horizon``."""
+        return _named(self.skill[self.skill["p_holm"] <= FAMILY_LEVEL / 2.0])
+
+    def useful(self, groups: Collection[str] | None = None) -> list[str]:
+        """Heads for which a group (of `groups`; any by default) is claimed to earn its place."""
+        rows = self.groups[self.groups["p_holm"] <= FAMILY_LEVEL / 2.0]
+        return _named(rows if groups is None else rows[rows["group"].isin(groups)])
 
 
 def permute_labels(labels: pd.DataFrame, *, seed: int, block: int = BLOCK_SESSIONS) -> pd.DataFrame:
@@ -64,9 +75,10 @@ def permute_labels(labels: pd.DataFrame, *, seed: int, block: int = BLOCK_SESSIO
 
 
 def null_run(
-    dataset: Any,
+    datasets: Mapping[str, Any],
     folds: list[Fold],
     groups: Mapping[str, str],
+    heads: Mapping[str, tuple[str, ...]],
     settings: TrainingSettings,
     model: Any,
     *,
@@ -78,39 +90,48 @@ def null_run(
 
     Parameters
     ----------
-    dataset : Dataset
-        Of one moment.
+    datasets : mapping of str to Dataset
+        By moment.
     groups : mapping of str to str
         Group of each feature.
+    heads : mapping of str to tuple of str
+        Heads that are asked about, by moment.
     seed : int or None
-        Permutes the labels; None leaves them, for a world that is null (or not) by its making.
+        Permutes the labels, in the same way at all moments; None leaves them, for a world that is
+        null (or not) by its making.
     """
-    world = dataset
+    worlds = dict(datasets)
     if seed is not None:
-        world = dataclasses.replace(dataset, labels=permute_labels(dataset.labels, seed=seed))
-    heads = tuple(name for name in settings.group_heads if name in world.labels.columns)
-    columns = group_columns(world.features, groups)
+        worlds = {
+            at: replace(data, labels=permute_labels(data.labels, seed=seed))
+            for at, data in datasets.items()
+        }
     share = 0.0 if model is None else model.min_share
-    young = young_groups(world.at, world.features, columns, min_share=share)
-    jobs = [
-        *jobs_for(world.at, folds, heads=heads),
-        *group_jobs(world.at, world.features, folds, columns, heads, young=young),
-    ]
-    results = run_jobs(jobs, {world.at: world}, model, processes=processes, fit=fit)
+    jobs, asked = [], []
+    for at, data in worlds.items():
+        columns = group_columns(data.features, groups)
+        young = young_groups(at, data.features, columns, min_share=share)
+        mine = [replace(f, test=f.test.intersection(data.features.index)) for f in folds]
+        jobs += jobs_for(at, mine, heads=heads[at])
+        jobs += group_jobs(at, data.features, mine, columns, heads[at], young=young)
+        asked += [
+            (group, at, name.rpartition("_")[0], int(name.rpartition("_")[2]))
+            for group in columns
+            for name in heads[at]
+        ]
     found: dict[str, list[pd.DataFrame]] = {}
-    for result in results:
-        rows = scored_rows(result.forecasts, world.labels)
+    for result in run_jobs(jobs, worlds, model, processes=processes, fit=fit):
+        rows = scored_rows(result.forecasts, worlds[result.job.at].labels)
         found.setdefault(result.job.tag, []).append(rows)
     tables = {tag: pd.concat(parts, ignore_index=True) for tag, parts in found.items()}
     skill = skill_table(tables.pop(""), settings)
-    asked = [
-        (group, world.at, name.rpartition("_")[0], int(name.rpartition("_")[2]))
-        for group in columns
-        for name in heads
+    adjusted = holm(skill["p_value"].to_numpy(dtype=float))
+    return NullRun(skill.assign(p_holm=adjusted), group_table(tables, asked, settings))
+
+
+def _named(rows: pd.DataFrame) -> list[str]:
+    names = rows["at"] + " " + rows["head"] + "_" + rows["horizon"].astype(str)
+    return [
+        f"{group}: {name}" if group else name
+        for group, name in zip(rows.get("group", [""] * len(rows)), names, strict=True)
     ]
-    table = group_table(tables, asked, settings) if WHOLE in tables else pd.DataFrame()
-    judged = table["p_holm"].dropna() if len(table) else pd.Series(dtype=float)
-    return NullRun(
-        float(holm(skill["p_value"].to_numpy(dtype=float)).min()),
-        float(judged.min()) if len(judged) else 1.0,
-    )

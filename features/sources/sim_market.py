@@ -57,6 +57,7 @@ def generate(
     link: float,
     start: date | pd.Timestamp | str | None = None,
     crypto: bool = True,
+    crypto_years: int = CRYPTO_YEARS,
     progress: Progress | None = None,
 ) -> SimulatedMarket:
     """Simulate a market in memory.
@@ -64,7 +65,7 @@ def generate(
     Parameters
     ----------
     years : int
-        Years of stock market, 1 to 50. Crypto covers the last four of them.
+        Years of stock market, 1 to 50.
     seed : int
         Same seed, years, link and start: the same market.
     link : float
@@ -73,6 +74,8 @@ def generate(
         First day. By default the span ends on 2024-12-31.
     crypto : bool, default True
         Without it only stocks, VIX and what surrounds them are made; they come out the same.
+    crypto_years : int
+        Crypto covers the last so many of the years.
     progress : callable, optional
         Called with the fraction done and what is being done.
 
@@ -91,7 +94,7 @@ def generate(
     sessions = _span(years, seed, link, start)
     known = calendar()
     opens, closes = known.open_utc(sessions), known.close_utc(sessions)
-    hours = _hours(sessions)
+    hours = _hours(sessions, crypto_years)
     seeds = np.random.SeedSequence(seed).spawn(11)
 
     tell(0.0, "simulating stocks and VIX")
@@ -142,9 +145,9 @@ def _span(
     return calendar().sessions(first, last)
 
 
-def _hours(sessions: pd.DatetimeIndex) -> pd.DatetimeIndex:
+def _hours(sessions: pd.DatetimeIndex, years: int) -> pd.DatetimeIndex:
     newest = sessions[-1]
-    oldest = newest - pd.DateOffset(years=CRYPTO_YEARS) + pd.Timedelta(days=1)
+    oldest = newest - pd.DateOffset(years=years) + pd.Timedelta(days=1)
     span = max(oldest, sessions[0]), newest + pd.Timedelta(hours=23)
     return pd.date_range(*span, freq="h", tz="UTC").as_unit("us")
 

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from features.errors import UsageError
-from features.sources.sim_market import Progress, SimulatedMarket, generate
+from features.sources.sim_market import CRYPTO_YEARS, Progress, SimulatedMarket, generate
 
 __all__ = ["MARK", "SimulatedMarket", "SimulationReport", "generate", "simulate"]
 
@@ -73,6 +73,7 @@ def simulate(
     seed: int,
     link: float,
     start: date | pd.Timestamp | str | None = None,
+    crypto_years: int = CRYPTO_YEARS,
     progress: Progress | None = None,
 ) -> SimulationReport:
     """Write a simulated market to the folder `out`.
@@ -81,7 +82,7 @@ def simulate(
     ----------
     out : Path
         Folder for the files; it must be empty, absent or hold an earlier simulation.
-    years, seed, link, start, progress
+    years, seed, link, start, crypto_years, progress
         See `generate`; same arguments, same bytes.
 
     Returns
@@ -105,7 +106,9 @@ def simulate(
             f"{out} holds files that no simulation wrote. Expected an empty or absent folder, or "
             "that of an earlier simulation; choose another with --out DIR."
         )
-    market = generate(years=years, seed=seed, link=link, start=start, progress=progress)
+    market = generate(
+        years=years, seed=seed, link=link, start=start, crypto_years=crypto_years, progress=progress
+    )
     if progress:
         progress(0.75, "writing files")
     named = market.files | {f"truth/{name}": f for name, f in market.truth.items()}

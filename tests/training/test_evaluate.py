@@ -43,6 +43,14 @@ def test_gain_by_hand() -> None:
     assert (won.mean, won.lo, won.hi) == pytest.approx((0.2, 0.2, 0.2))
 
 
+def test_a_repeated_baseline_gains_nothing_and_claims_nothing() -> None:
+    quick = TrainingSettings(bootstrap_repeats=200)
+    rng = np.random.default_rng(3)
+    loss = rng.uniform(0.1, 1.0, 300)
+    won = gain(loss, loss * (1.0 - 2e-16), loss, horizon=1, settings=quick)
+    assert (won.mean, won.lo, won.hi, won.p_value) == (0.0, 0.0, 0.0, 1.0)
+
+
 def test_interval_is_that_of_a_row_by_row_bootstrap(quick: TrainingSettings) -> None:
     frame = rows()
     y = frame["y"].to_numpy()

@@ -10,6 +10,8 @@ from training.null_world import null_run, permute_labels
 from training.settings import TrainingSettings
 from training.splits import walk_forward_folds
 
+HEADS = {"evening": ("shift_up_5", "shift_down_5")}
+
 
 def test_permuted_labels_keep_rate_and_runs_but_not_place(world: Any) -> None:
     labels = world.labels[["shift_up_5", "spike_1"]]
@@ -29,5 +31,8 @@ def test_a_forecaster_without_information_makes_no_claim(
     folds = walk_forward_folds(world.days, first=date(2008, 1, 1), min_train=400)
     groups = {"a1": "breadth", "a2": "breadth", "b1": "events"}
     for seed in (1, 2, None):
-        run = null_run(dataset, folds, groups, quick, None, seed=seed, fit=fake_fit)
-        assert not run.fooled
+        run = null_run(
+            {"evening": dataset}, folds, groups, HEADS, quick, None, seed=seed, fit=fake_fit
+        )
+        assert len(run.skill) == 2 and len(run.groups) == 4
+        assert run.skilful() == [] and run.useful() == []

@@ -19,34 +19,19 @@ from pathlib import Path
 from typing import Any
 
 CRYPTO = ("liquidations", "crypto technicals", "closed window")
-HEADS = {"evening": ("shift_up_5", "shift_down_5"), "preopen": ("spike_1",)}
-FOLD_YEARS = 4
+HEADS = {"evening": ("shift_up_5",), "preopen": ("spike_1",)}
 PLANTED, PLANTED_LINK, PLANTED_YEARS = 3, 3.0, 20
 
 
 def worlds(seed: int, years: int, link: float) -> dict[str, Any]:
-    """Simulate and import one market and build its datasets, by moment."""
-    import pandas as pd
-
-    from features.pipeline import build, spine
-    from features.sources.simulated import simulate
-    from features.sources.tidy import import_folder
-    from features.store import MarketStore
-    from models.dataset import make_dataset
-    from models.paths import walk_forward_prior
+    from training.null_world import simulated_datasets
 
     with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch)
-        simulate(root / "files", years=years, seed=seed, link=link, crypto_years=years)
-        store = MarketStore(root / "market")
-        import_folder(store, root / "files", now=pd.Timestamp.now(tz="UTC"))
-        prices = spine(store)
-        prior = walk_forward_prior(prices, paths=200)
-        return {at: make_dataset(build(store, at=at), prices, at, prior=prior) for at in HEADS}
+        return simulated_datasets(Path(scratch), HEADS, years=years, seed=seed, link=link)
 
 
 def ask(datasets: dict[str, Any], seed: int | None) -> Any:
-    """Run the laboratory on one market: four years a fold, three members a fit."""
+    """Run the laboratory on one market: two years a fold, 60 rounds."""
     from features.catalog import CATALOG
     from models.settings import ModelSettings
     from training.null_world import null_run
@@ -59,7 +44,7 @@ def ask(datasets: dict[str, Any], seed: int | None) -> Any:
         prices.index[prices["vix_close"].notna()],
         first=date(2008, 1, 1),
         min_train=settings.min_train_sessions,
-        years=FOLD_YEARS,
+        years=settings.group_years,
     )
     return null_run(
         datasets,
@@ -67,7 +52,7 @@ def ask(datasets: dict[str, Any], seed: int | None) -> Any:
         {name: feature.group for name, feature in CATALOG.items()},
         HEADS,
         settings,
-        ModelSettings(blocks=settings.group_blocks, paths=200),
+        ModelSettings(blocks=settings.group_blocks, rounds=60, paths=200),
         seed=seed,
     )
 

@@ -3,11 +3,15 @@
 A group is judged only on folds whose model had a year of the group's data to learn from. Before
 that the two models are the same up to sampling noise, and would only dilute the answer.
 
+What one fit happens to choose moves all rows of its fold together, which a bootstrap of rows cannot
+see: on permuted labels, rows alone call groups useful far too often. So each gain is also tested on
+the totals of its folds (a t-test with as many degrees of freedom as there are folds less one), and
+the wider interval and the larger p-value are kept.
+
 The model leaves a group out whose columns are null on most of its rows (crypto in the evening). A
 refit without it would then change nothing and prove nothing. Such a group is compared on its own
 span: both sides learn only from sessions since the group's data begins. Few fits cover so short a
-span, and what one fit happens to choose moves all of its rows together, which a bootstrap of rows
-cannot see. So the figure is shown with its interval, and no verdict is drawn from it.
+span, so the figure is shown with its interval, and no verdict is drawn from it.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ import pandas as pd
 
 from models.scores import log_loss_rows
 from training.correction import holm
-from training.evaluate import gain
+from training.evaluate import Gain, gain
 from training.settings import TrainingSettings
 from training.splits import Fold
 from training.walk_forward import Job, jobs_for
@@ -45,6 +49,7 @@ WHOLE = "(all)"
 FAMILY_LEVEL = 0.05
 TOO_SHORT = "too little data of the group to learn from"
 NOT_TAKEN = "no fit took anything from it"
+ONE_FIT = "one fit only: no interval could be given"
 OWN_SPAN = "not in the model; on the group's own span, too few fits for a verdict"
 
 
@@ -157,7 +162,8 @@ def group_table(
     Parameters
     ----------
     refits : mapping of str to DataFrame
-        Scored rows of the fits with all groups (`WHOLE`) and without each one, by tag.
+        Scored rows of the fits with all groups (`WHOLE`) and without each one, by tag, each with
+        the last session of its fit in ``until``.
     asked : sequence of (group, at, head, horizon)
         Every question, answered or not.
 
@@ -186,14 +192,10 @@ def group_table(
         if (both["p"] == both["p_without"]).all():
             records.append(record | empty | {"note": NOT_TAKEN})
             continue
-        y = both["y"].to_numpy(dtype=float)
-        won = gain(
-            log_loss_rows(y, both["p_without"].to_numpy(dtype=float)),
-            log_loss_rows(y, both["p"].to_numpy(dtype=float)),
-            log_loss_rows(y, both["climatology"].to_numpy(dtype=float)),
-            horizon=horizon,
-            settings=settings,
-        )
+        won = _won(both, horizon, settings)
+        if won is None:
+            records.append(record | empty | {"note": ONE_FIT})
+            continue
         records.append(
             record
             | {
@@ -208,6 +210,34 @@ def group_table(
         )
     table = pd.DataFrame(records, columns=[*GROUP_COLUMNS, "from", "n", "p_value", "note"])
     return _with_family(table)
+
+
+def _won(both: pd.DataFrame, horizon: int, settings: TrainingSettings) -> Gain | None:
+    """Gain with the wider interval, of rows in blocks or of whole folds; none from one fold."""
+    from scipy.stats import t
+
+    y, fold = both["y"].to_numpy(dtype=float), both["until"].to_numpy()
+    without, kept, climatology = (
+        log_loss_rows(y, both[name].to_numpy(dtype=float))
+        for name in ("p_without", "p", "climatology")
+    )
+    rows = gain(without, kept, climatology, horizon=horizon, settings=settings)
+    _, member = np.unique(fold, return_inverse=True)
+    folds = int(member.max()) + 1
+    if folds < 2:
+        return None
+    # residuals of a ratio of fold totals
+    left = np.bincount(member, without - kept - rows.mean * climatology)
+    spread = float(np.sqrt(folds / (folds - 1) * (left**2).sum()) / climatology.sum())
+    if spread == 0.0:
+        return rows
+    reach = float(t.ppf(0.5 + settings.interval / 2.0, folds - 1)) * spread
+    return Gain(
+        rows.mean,
+        min(rows.lo, rows.mean - reach),
+        max(rows.hi, rows.mean + reach),
+        max(rows.p_value, float(t.sf(rows.mean / spread, folds - 1))),
+    )
 
 
 def _with_family(table: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from training.settings import TrainingSettings
 from training.splits import Fold
 from training.walk_forward import Fitter, jobs_for, run_jobs, scored_rows
 
-__all__ = ["NullRun", "null_run", "permute_labels"]
+__all__ = ["NullRun", "null_run", "permute_labels", "simulated_datasets"]
 
 BLOCK_SESSIONS = 63
 
@@ -72,6 +73,35 @@ def permute_labels(labels: pd.DataFrame, *, seed: int, block: int = BLOCK_SESSIO
     blocks = [np.arange(i, min(i + block, len(labels))) for i in range(0, len(labels), block)]
     order = np.concatenate([blocks[k] for k in rng.permutation(len(blocks))])
     return pd.DataFrame(labels.to_numpy()[order], index=labels.index, columns=labels.columns)
+
+
+def simulated_datasets(
+    folder: Path, ats: Collection[str], *, years: int, seed: int, link: float, paths: int = 200
+) -> dict[str, Any]:
+    """Simulate a market, import it and build its datasets, by moment.
+
+    Parameters
+    ----------
+    folder : Path
+        Empty or absent; files and store are written there and may be removed afterwards.
+    years : int
+        Years of stocks and of crypto alike, so that crypto's groups are old enough for the model.
+    seed, link
+        See `features.sources.simulated.simulate`.
+    """
+    from features.pipeline import build, spine
+    from features.sources.simulated import simulate
+    from features.sources.tidy import import_folder
+    from features.store import MarketStore
+    from models.dataset import make_dataset
+    from models.yearly import walk_forward_prior
+
+    simulate(folder / "files", years=years, seed=seed, link=link, crypto_years=years)
+    store = MarketStore(folder / "market")
+    import_folder(store, folder / "files", now=pd.Timestamp.now(tz="UTC"))
+    prices = spine(store)
+    prior = walk_forward_prior(prices, paths=paths)
+    return {at: make_dataset(build(store, at=at), prices, at, prior=prior) for at in ats}
 
 
 def null_run(
@@ -122,7 +152,7 @@ def null_run(
     found: dict[str, list[pd.DataFrame]] = {}
     for result in run_jobs(jobs, worlds, model, processes=processes, fit=fit):
         rows = scored_rows(result.forecasts, worlds[result.job.at].labels)
-        found.setdefault(result.job.tag, []).append(rows)
+        found.setdefault(result.job.tag, []).append(rows.assign(until=result.job.until))
     tables = {tag: pd.concat(parts, ignore_index=True) for tag, parts in found.items()}
     skill = skill_table(tables.pop(""), settings)
     adjusted = holm(skill["p_value"].to_numpy(dtype=float))

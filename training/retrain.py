@@ -233,7 +233,8 @@ class _Run:
         found: dict[str, list[pd.DataFrame]] = {}
         for result in results:
             if result.job.tag:
-                found.setdefault(result.job.tag, []).append(self._scored(result))
+                rows = self._scored(result).assign(until=result.job.until)
+                found.setdefault(result.job.tag, []).append(rows)
         refits = {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
         return group_table(refits, plan.asked, self.settings)
 

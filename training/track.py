@@ -18,7 +18,15 @@ from training.promote import read_champion
 from training.records import load_report, run_folder, versions
 from training.settings import TrainingSettings
 
-__all__ = ["init_tracking", "metrics_of", "pending", "push", "sync_aliases", "tracking_uri"]
+__all__ = [
+    "init_tracking",
+    "metrics_of",
+    "own_uri",
+    "pending",
+    "push",
+    "sync_aliases",
+    "tracking_uri",
+]
 
 UNITS = {
     "gain": "share",
@@ -47,20 +55,31 @@ run. Input: SPX and VIX closes up to a session, and the feature row of that sess
 
 def tracking_uri(home: Home) -> str:
     """``MLFLOW_TRACKING_URI`` where it is set, else the home's own SQLite file."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home.mlruns / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or own_uri(home)
 
 
-def init_tracking(home: Home, settings: TrainingSettings) -> str:
+def own_uri(home: Home) -> str:
+    """SQLite file of the home itself."""
+    return f"sqlite:///{home.mlruns / 'mlflow.db'}"
+
+
+def init_tracking(home: Home, settings: TrainingSettings, *, uri: str | None = None) -> str:
     """Make the tracking database and the experiment; return the experiment's id.
 
     The first call on a new SQLite file runs MLflow's migrations, which takes some seconds.
+
+    Parameters
+    ----------
+    uri : str, optional
+        Where; `tracking_uri` by default.
     """
-    mlflow = _mlflow(home)
+    uri = uri or tracking_uri(home)
+    mlflow = _mlflow(home, uri)
     found = mlflow.get_experiment_by_name(settings.experiment)
     if found is not None:
         return str(found.experiment_id)
     location = None
-    if tracking_uri(home).startswith("sqlite:"):
+    if uri.startswith("sqlite:"):
         # no absolute path in the database: the home can be moved
         location = f"mlflow-artifacts:/{settings.experiment}"
     return str(mlflow.create_experiment(settings.experiment, artifact_location=location))
@@ -164,7 +183,7 @@ def sync_aliases(home: Home, settings: TrainingSettings) -> None:
             continue
 
 
-def _mlflow(home: Home) -> Any:
+def _mlflow(home: Home, uri: str | None = None) -> Any:
     for name in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ.setdefault(name, "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -183,10 +202,12 @@ def _mlflow(home: Home) -> Any:
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.utils.environment", "mlflow.pyfunc"):
         logging.getLogger(name).setLevel(logging.ERROR)
     given = os.environ.get("MLFLOW_TRACKING_URI")
-    mlflow.set_tracking_uri(tracking_uri(home))
+    mlflow.set_tracking_uri(uri or tracking_uri(home))
+    # MLflow exports what it is told; a second home in this process must not inherit it
     if given is None:
-        # MLflow exports what it is told; a second home in this process must not inherit it
         os.environ.pop("MLFLOW_TRACKING_URI", None)
+    else:
+        os.environ["MLFLOW_TRACKING_URI"] = given
     return mlflow
 
 

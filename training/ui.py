@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from features.errors import StormpetrelError, UsageError
 from features.home import Home
 from training.settings import load_settings
-from training.track import init_tracking
+from training.track import init_tracking, own_uri
 
 __all__ = ["HOST", "Server", "start_ui", "ui_command", "ui_environment"]
 
@@ -34,7 +34,7 @@ def ui_command(home: Home, *, port: int = 5000) -> list[str]:
         "mlflow",
         "server",
         "--backend-store-uri",
-        f"sqlite:///{home.mlruns / 'mlflow.db'}",
+        own_uri(home),
         "--artifacts-destination",
         str(home.mlruns / "artifacts"),
         "--host",
@@ -99,7 +99,7 @@ def start_ui(home: Home, *, port: int = 5000, quiet: bool = True) -> Server:
         except OSError as error:
             raise UsageError(f"port {port} is taken. Choose another one with --port.") from error
     # the server must not race with the first migration of a new database
-    init_tracking(home, load_settings(home))
+    init_tracking(home, load_settings(home), uri=own_uri(home))
     output = subprocess.DEVNULL if quiet else None
     process = subprocess.Popen(
         ui_command(home, port=port), env=ui_environment(), stdout=output, stderr=output

@@ -148,9 +148,13 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
     home: HomeOption = None,
 ) -> None:
-    """Start the MLflow UI on 127.0.0.1 and print its address; Ctrl-C ends it."""
+    """Start the MLflow UI of the home on 127.0.0.1 and print its address; Ctrl-C ends it."""
+    import os
+
     from training.ui import start_ui
 
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        say("MLFLOW_TRACKING_URI is set: new runs go there; this shows the home's own")
     server = start_ui(open_home(home), port=port)
     say(f"MLflow at {server.address} (Ctrl-C ends it)")
     raise typer.Exit(server.wait())

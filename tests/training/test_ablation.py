@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
+from scipy.stats import t
 
 from models.dataset import Dataset
 from training.ablation import (
     MIN_OWN_SESSIONS,
     NOT_TAKEN,
+    ONE_FIT,
     OWN_SPAN,
     TOO_SHORT,
     WHOLE,
@@ -89,7 +92,7 @@ def refit(p: np.ndarray, y: np.ndarray) -> pd.DataFrame:
     days = pd.bdate_range("2020-01-01", periods=len(y))
     return pd.DataFrame(
         {"session": days, "at": "evening", "head": "spike", "horizon": 1, "y": y, "p": p}
-    ).assign(prior=0.3, climatology=0.3)
+    ).assign(prior=0.3, climatology=0.3, until=days[np.arange(len(y)) // 100 * 100])
 
 
 def test_a_young_group_is_compared_with_the_fit_on_its_own_span(quick: TrainingSettings) -> None:
@@ -132,3 +135,29 @@ def test_holm_counts_the_questions_that_the_model_could_answer(quick: TrainingSe
     # a family of two
     assert table.loc["breadth", "p_holm"] == 2 * table.loc["breadth", "p_value"]
     assert table["useful"].tolist() == [True, False, False]
+
+
+def test_a_lucky_fit_is_no_group(quick: TrainingSettings) -> None:
+    rng = np.random.default_rng(4)
+    y = (rng.random(600) < 0.3).astype(float)
+    informed, blind = np.where(y > 0, 0.5, 0.2), np.full(600, 0.3)
+    # five folds of six took nothing from the group; the sixth was right on every row
+    lucky = np.where(np.arange(600) < 500, blind, informed)
+    refits = {WHOLE: refit(lucky, y), "breadth": refit(blind, y)}
+    row = group_table(refits, [("breadth", "evening", "spike", 1)], quick).iloc[0]
+    assert row["gain"] > 0.0
+    # by hand: fold totals of the gain, t with five degrees of freedom
+    saved = np.where(y > 0, np.log(lucky) - np.log(0.3), np.log1p(-lucky) - np.log(0.7))
+    paid = np.where(y > 0, -np.log(0.3), -np.log(0.7))
+    left = (saved - saved.sum() / paid.sum() * paid).reshape(6, 100).sum(axis=1)
+    error = np.sqrt(6 / 5 * (left**2).sum()) / paid.sum()
+    assert row["p_value"] == pytest.approx(t.sf(row["gain"] / error, 5))
+    assert row["gain_lo"] == pytest.approx(row["gain"] - t.ppf(0.95, 5) * error)
+    assert row["gain_lo"] < 0.0 and not row["useful"]
+
+
+def test_one_fit_gives_no_interval(quick: TrainingSettings) -> None:
+    y = (np.random.default_rng(5).random(90) < 0.3).astype(float)
+    refits = {WHOLE: refit(np.full(90, 0.2), y), "breadth": refit(np.full(90, 0.3), y)}
+    row = group_table(refits, [("breadth", "evening", "spike", 1)], quick).iloc[0]
+    assert row["note"] == ONE_FIT and row["gain"] is None

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from features.catalog import CATALOG
 from models.dataset import Dataset
-from training.null_world import null_run, permute_labels
+from models.settings import ModelSettings
+from training.null_world import null_run, permute_labels, simulated_datasets
 from training.settings import TrainingSettings
 from training.splits import walk_forward_folds
 
@@ -36,3 +40,21 @@ def test_a_forecaster_without_information_makes_no_claim(
         )
         assert len(run.skill) == 2 and len(run.groups) == 4
         assert run.skilful() == [] and run.useful() == []
+
+
+@pytest.mark.slow
+def test_the_shipped_laboratory_claims_nothing_in_small_null_worlds(tmp_path: Path) -> None:
+    heads = {"evening": ("shift_up_5",)}
+    world = simulated_datasets(tmp_path, heads, years=9, seed=11, link=0.0, paths=80)
+    prices = world["evening"].spine
+    folds = walk_forward_folds(
+        prices.index[prices["vix_close"].notna()], first=date(2008, 1, 1), min_train=1100
+    )
+    groups = {name: feature.group for name, feature in CATALOG.items()}
+    model = ModelSettings(blocks=3, rounds=30, paths=80)
+    settings = TrainingSettings()
+    asked = [null_run(world, folds, groups, heads, settings, model, seed=s) for s in (None, 1, 2)]
+    crypto = ("liquidations", "crypto technicals", "closed window")
+    assert [run.skilful() for run in asked] == [[], [], []]
+    assert [run.useful(crypto) for run in asked] == [[], [], []]
+    assert all(len(run.groups) > 8 for run in asked)

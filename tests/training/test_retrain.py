@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from models.bundle import load_bundle
 from models.settings import ModelSettings
 from training.records import load_oos, run_folder
 from training.retrain import retrain
+from training.served_frame import forecast_frame
 from training.settings import load_settings
 from training.track import metrics_of, pending, push
+from training.ui import start_ui
 
 SMALL = ModelSettings(blocks=3, rounds=15, paths=80)
 UNTIL = pd.Timestamp("2024-12-16")
@@ -139,7 +142,7 @@ def test_a_second_retrain_is_refused_while_one_runs(market: Path, tmp_path: Path
     assert not (home.mlruns / "champion.json").exists()
 
 
-def test_a_tracking_failure_keeps_the_model_and_a_later_push_sends_it(
+def test_a_tracking_failure_keeps_the_model_and_a_later_push_sends_it_to_a_server(
     market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = fresh(market, tmp_path / "home")
@@ -148,11 +151,35 @@ def test_a_tracking_failure_keeps_the_model_and_a_later_push_sends_it(
         home, until=UNTIL, ats=("evening",), groups=False, model_settings=SMALL, processes=1
     )
     assert report.run_id is None and report.tracking_error
-    assert (home.mlruns / "bundles" / report.model_version).is_dir()
+    bundle = home.mlruns / "bundles" / report.model_version
+    assert bundle.is_dir()
     assert pending(home) == [report.model_version]
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert push(home, report.model_version, load_settings(home))
+
+    settings = load_settings(home)
+    server = start_ui(Home(tmp_path / "server"), port=free_port())
+    try:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
+        run_id = push(home, report.model_version, settings)
+        import mlflow
+
+        client = mlflow.MlflowClient(server.address)
+        assert client.get_run(run_id).data.tags["model_version"] == report.model_version
+        assert "run/report.json" in {f.path for f in client.list_artifacts(run_id, "run")}
+        alias = "champion" if report.promoted else "challenger"
+        model = client.get_model_version_by_alias(settings.registered_model, alias)
+        fetched = mlflow.pyfunc.load_model(f"models:/{settings.registered_model}/{model.version}")
+        example = pd.read_parquet(run_folder(home, report.model_version) / "input_example.parquet")
+        here = forecast_frame(load_bundle(bundle), example, at="evening")
+        pd.testing.assert_frame_equal(fetched.predict(example, params={"at": "evening"}), here)
+    finally:
+        server.stop()
     assert pending(home) == []
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def test_a_date_that_is_no_session_is_refused_before_anything_is_written(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import time
 from typing import Any
 
 import pandas as pd
@@ -63,6 +67,36 @@ def test_a_search_goes_on_where_it_stopped_and_finds_the_same(
     search(other, dataset, folds, oracle, 3)
     # a process that died within a trial
     open_study(other, "s").load().ask()
+    resumed = search(other, dataset, folds, oracle, 6)
+    columns = ["loss", *SPACE]
+    pd.testing.assert_frame_equal(whole[columns], resumed[columns])
+
+
+def test_a_search_killed_from_outside_goes_on_as_if_it_had_not_been(
+    home: Home, tmp_path: Any, dataset: Dataset, folds: TuningFolds, oracle: Any
+) -> None:
+    whole = search(home, dataset, folds, oracle, 6)
+    other = Home(tmp_path / "other")
+
+    def slow(*given: Any, **named: Any) -> Any:
+        time.sleep(0.02)
+        return oracle(*given, **named)
+
+    for wanted in (1, 3):
+        # forked, so that the small world need not be made again
+        child = multiprocessing.get_context("fork").Process(
+            target=search, args=(other, dataset, folds, slow, 6)
+        )
+        child.start()
+        while len(trial_table(open_study(other, "s"))) < wanted:
+            assert child.is_alive()
+            time.sleep(0.01)
+        time.sleep(0.03)
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
+        assert len(trial_table(open_study(other, "s"))) < 6
     resumed = search(other, dataset, folds, oracle, 6)
     columns = ["loss", *SPACE]
     pd.testing.assert_frame_equal(whole[columns], resumed[columns])

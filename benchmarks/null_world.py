@@ -1,11 +1,12 @@
-"""Does the laboratory fool itself? python -m benchmarks.null_world [MARKETS] [YEARS].
+"""Does the laboratory fool itself? python -m benchmarks.null_world [null|planted] [FIRST LAST].
 
 Each market is simulated with cascades that lead nothing (link 0) and asked five times: once as it
-is, four times with its labels permuted in blocks. A run fools itself when it claims skill beyond
-the best baseline, or, where labels are permuted, any useful group, or, where they are not, that
-liquidations or another group of crypto alone is useful (other groups may know something there).
+is, at two moments, and four times with its labels permuted in blocks, in the evening. A run fools
+itself when it claims skill beyond the best baseline, or, where labels are permuted, any useful
+group, or, where they are not, that liquidations or another group of crypto alone is useful (other
+groups may know something there).
 Claims are family-wise: Holm over heads, groups and moments, each family at 0.025. Crypto covers all
-years, so that its groups stand in the model. Then markets with a planted link are asked.
+years, so that its groups stand in the model. `planted` asks markets whose cascades do lead.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 CRYPTO = ("liquidations", "crypto technicals", "closed window")
 HEADS = {"evening": ("shift_up_5",), "preopen": ("spike_1",)}
-PLANTED, PLANTED_LINK, PLANTED_YEARS = 3, 3.0, 20
+NULL_YEARS, PLANTED_YEARS, PLANTED_LINK = 12, 20, 3.0
 
 
 def worlds(seed: int, years: int, link: float) -> dict[str, Any]:
@@ -50,23 +51,23 @@ def ask(datasets: dict[str, Any], seed: int | None) -> Any:
         datasets,
         folds,
         {name: feature.group for name, feature in CATALOG.items()},
-        HEADS,
+        {at: HEADS[at] for at in datasets},
         settings,
         ModelSettings(blocks=settings.group_blocks, rounds=60, paths=200),
         seed=seed,
     )
 
 
-def main() -> None:
-    markets = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    years = int(sys.argv[2]) if len(sys.argv) > 2 else 12
-    began = time.perf_counter()
+def null(first: int, last: int) -> None:
     fooled: Counter[str] = Counter()
-    for market in range(1, markets + 1):
-        world = worlds(100 + market, years, 0.0)
+    for market in range(first, last + 1):
+        world = worlds(100 + market, NULL_YEARS, 0.0)
         for seed in (None, 1, 2, 3, 4):
-            run = ask(world, None if seed is None else 10 * market + seed)
-            kind = "link 0" if seed is None else "labels permuted"
+            if seed is None:
+                kind, run = "link 0", ask(world, None)
+            else:
+                evening = {"evening": world["evening"]}
+                kind, run = "labels permuted", ask(evening, 10 * market + seed)
             claims = [*run.skilful(), *run.useful(CRYPTO if seed is None else None)]
             fooled[kind] += bool(claims)
             print(
@@ -74,11 +75,24 @@ def main() -> None:
                 f"group p {run.groups['p_holm'].min():.3f}  {'; '.join(claims)}",
                 flush=True,
             )
+    markets = last - first + 1
     for kind, runs in (("link 0", markets), ("labels permuted", 4 * markets)):
         print(f"{kind:16s} {fooled[kind]} of {runs} runs fooled themselves (5 in 100 allowed)")
-    for market in range(1, PLANTED + 1):
+
+
+def planted(first: int, last: int) -> None:
+    for market in range(first, last + 1):
         run = ask(worlds(market, PLANTED_YEARS, PLANTED_LINK), None)
-        print(f"planted link, market {market}: {'; '.join(run.useful(CRYPTO)) or 'no claim'}")
+        print(f"market {market:2d} planted: {'; '.join(run.useful(CRYPTO)) or 'no claim'}")
+        for row in run.groups[run.groups["group"].isin(CRYPTO)].itertuples():
+            print(f"   {row.group} {row.at} {row.head}: p {row.p_value}, {row.p_holm}", flush=True)
+
+
+def main() -> None:
+    kind = sys.argv[1] if len(sys.argv) > 1 else "null"
+    first, last = (int(a) for a in sys.argv[2:4]) if len(sys.argv) > 3 else (1, 20)
+    began = time.perf_counter()
+    {"null": null, "planted": planted}[kind](first, last)
     print(f"{time.perf_counter() - began:.0f} s")
 
 

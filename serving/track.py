@@ -18,6 +18,7 @@ __all__ = ["skill_rows", "track_record"]
 
 _ALARM_RATE = 0.10  # hits and false alarms are shown at this share of sessions
 _BINS = 10
+_SEED = 20080915  # of the laboratory's skill tables: the same rows give the same interval
 
 
 def track_record(home: Home, *, now: pd.Timestamp | None = None) -> dict[str, Any]:
@@ -68,13 +69,14 @@ def skill_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
     Parameters
     ----------
     rows : pd.DataFrame
-        Columns of `serving.outcomes.ROW_COLUMNS`, outcomes known.
+        Columns of `serving.outcomes.ROW_COLUMNS`, outcomes known; further columns ``b_<name>``
+        are baselines too.
 
     Returns
     -------
     list of dict
         ``log_loss`` and its baselines, ``gain`` with its block-bootstrap interval against the
-        better of prior and climatology, Brier score, AUC, calibration error with the band that a
+        best baseline, Brier score, AUC, calibration error with the band that a
         calibrated forecast would show, hit rate, hits and false alarms at a 10 % alarm rate, and
         the reliability curve. Null where there are too few rows.
     """
@@ -91,13 +93,11 @@ def _judge(rows: pd.DataFrame) -> dict[str, Any]:
     from models.scores import auc, brier, calibration_bins, ece, ece_band, gain
 
     y, p = rows["y"].to_numpy(dtype=float), rows["p"].to_numpy(dtype=float)
-    baselines = {
-        "climatology": rows["climatology"].to_numpy(dtype=float),
-        "prior": rows["prior"].to_numpy(dtype=float),
-    }
+    rivals = ["climatology", "prior", *(name for name in rows if str(name).startswith("b_"))]
+    baselines = {str(name).removeprefix("b_"): rows[name].to_numpy(dtype=float) for name in rivals}
     horizon = int(rows["horizon"].iloc[0])
     block = max(21, 2 * horizon)
-    won = gain(y, p, baselines, block=block)
+    won = gain(y, p, baselines, block=block, seed=_SEED)
     both = 0 < y.sum() < len(y)
     forecast, observed, count = calibration_bins(y, p, bins=_BINS)
     low, high = ece_band(p, horizon=horizon, bins=_BINS)

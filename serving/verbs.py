@@ -199,11 +199,25 @@ def explain(
 
 
 @app.command("track-record", rich_help_panel=EVENING)
-def track_record(home: HomeOption = None, as_json: JsonOption = False) -> None:
+def track_record(
+    replay: Annotated[
+        bool,
+        typer.Option("--replay", help="Replay history with the champion's kept fold models."),
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """How the recorded forecasts have done since, against the baselines; in-sample is left out."""
-    from serving.track import track_record as record
+    if replay:
+        _light_lightgbm()
+        from serving.replay import replay as again
 
-    document = record(open_home(home))
+        with progress_bar("replaying") as progress:
+            document = again(open_home(home), progress=progress)
+    else:
+        from serving.track import track_record as record
+
+        document = record(open_home(home))
     if as_json:
         print_json(document)
         return

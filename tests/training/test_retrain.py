@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 from pathlib import Path
@@ -19,6 +20,7 @@ from features.sources.tidy import import_folder
 from features.store import MarketStore
 from models.bundle import load_bundle
 from models.settings import ModelSettings
+from serving.replay import replay, replay_rows
 from training.records import load_oos, run_folder
 from training.retrain import retrain
 from training.served_frame import forecast_frame
@@ -94,6 +96,31 @@ def test_the_translation_score_is_in_the_bundle_the_report_and_the_run(
     assert told["reason"] is not None and told["coefficients"] == []
     assert len(pd.read_csv(run_folder(home, report.model_version) / "translation.csv")) == 3
     assert metrics_of(report.to_json())["translation/clusters"] == told["clusters"]
+
+
+def test_the_track_record_replayed_on_history_is_the_walk_forward_table(
+    done: tuple[Home, Any],
+) -> None:
+    home, report = done
+    oos = load_oos(home, report.model_version)
+    index = json.loads((home.mlruns / "folds" / report.model_version / "folds.json").read_text())
+    rows = replay_rows(home, report.model_version, index)
+    shared = [name for name in oos.columns if name in rows.columns]
+    assert {"p", "y", "prior", "b_gjr_garch", "b_markov_switching"} <= set(shared)
+    keys = ["at", "head", "horizon", "session"]
+    mine, theirs = (frame[shared].sort_values(keys, ignore_index=True) for frame in (rows, oos))
+    pd.testing.assert_frame_equal(mine, theirs, check_dtype=False, rtol=0, atol=1e-12)
+    assert report.promoted
+    again = pd.DataFrame(replay(home, ats=["evening"])["skill"])
+    table = pd.DataFrame(report.to_json()["skill"])
+    table = table[table["at"] == "evening"]
+    both = again.merge(table, on=["head", "horizon"], suffixes=("", "_walked"))
+    assert len(both) == len(again) == len(table)
+    for name in ("n", "base_rate", "auc", "log_loss", "log_loss_best_baseline", "gain", "ece"):
+        np.testing.assert_allclose(both[name], both[f"{name}_walked"], atol=1e-12)
+    assert (both["best_baseline"] == both["best_baseline_walked"]).all()
+    with pytest.raises(UsageError, match="not walked forward at 'eve'"):
+        replay(home, ats=["eve"])
 
 
 def test_every_group_is_asked_and_answered_or_says_why_not(done: tuple[Home, Any]) -> None:

@@ -7,7 +7,7 @@ import json
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from features.errors import UsageError
 from features.home import Home
@@ -66,6 +66,15 @@ class ServingSettings(Section):
     odds: OddsSettings = OddsSettings()
     refusal: RefusalSettings = RefusalSettings()
     monitor: MonitorSettings = MonitorSettings()
+
+    @model_validator(mode="after")
+    def _on_the_strikes(self) -> ServingSettings:
+        if self.policy.divergence_w % self.condor.strike_step:
+            raise ValueError(
+                f"`policy.divergence_w` {self.policy.divergence_w} must be a multiple of "
+                f"`condor.strike_step` {self.condor.strike_step}"
+            )
+        return self
 
     @cached_property
     def config_hash(self) -> str:

@@ -68,8 +68,12 @@ class CondorSettings(Section):
             raise ValueError(
                 f"`credits` must rise from conservative to aggressive, got {self.credits}"
             )
-        if self.wing_width % self.strike_step or self.wing_width_30_60 % self.strike_step:
-            raise ValueError(f"wing widths must be multiples of `strike_step` {self.strike_step}")
+        widths = (self.wing_width, self.wing_width_30_60, self.gauge_width)
+        if any(width % self.strike_step for width in widths):
+            raise ValueError(
+                "`wing_width`, `wing_width_30_60` and `gauge_width` must be multiples of "
+                f"`strike_step` {self.strike_step}, got {widths}"
+            )
         if not 0 < low <= self.dte_target <= high:
             raise ValueError(
                 f"`dte_target` {self.dte_target} must lie inside `dte_range` {low}-{high}"

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from features.errors import DataError, UsageError
@@ -19,7 +20,7 @@ __all__ = ["Book", "HedgeLayer", "OpenCondor", "paper_book", "read_book"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class OpenCondor(_Part):
@@ -110,6 +111,24 @@ class Book(_Part):
             raise ValueError(f"each condor needs its own `id`, these stand twice: {twice}")
         return self
 
+    def require_opened_by(self, day: pd.Timestamp) -> None:
+        """Refuse a book that holds something opened after `day`.
+
+        Raises
+        ------
+        DataError
+            If a position was opened later: the book is not of that time.
+        """
+        for name, opened in (
+            *((f"condor {p.id}", p.opened) for p in self.condors),
+            *((f"hedge layer {h.layer}", h.opened) for h in self.hedges),
+        ):
+            if opened is not None and opened > day.date():
+                raise DataError(
+                    f"the book's {name} was opened on {opened}, after {day:%Y-%m-%d}, the session "
+                    "of this ticket. Expected the book as it stood then; give it with --book."
+                )
+
     @property
     def open_risk_cents(self) -> int:
         """Sum of the open condors' maximum losses."""
@@ -158,13 +177,17 @@ def read_book(home: Home, settings: SizingSettings, path: Path | None = None) ->
         raise UsageError(f"there is no book at {path}. Expected a TOML or CSV file of positions.")
     try:
         text = path.read_text(encoding="utf-8")
-        raw = tomllib.loads(text) if path.suffix == ".toml" else _from_csv(text, settings)
+        typed = path.suffix == ".toml"  # CSV has no types: there a number may stand as text
+        raw = tomllib.loads(text) if typed else _from_csv(text, settings)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"cannot read the book {path}: {error}. Mend the file.") from error
     try:
         if "paper" in raw:
             raise DataError(f"the book {path} must not set `paper`: it is for books that lack.")
-        return Book.model_validate(raw)
+        for name in ("condors", "hedges"):
+            if isinstance(raw.get(name), list):
+                raw[name] = tuple(raw[name])
+        return Book.model_validate(raw, strict=typed)
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(str(part) for part in item['loc']) or 'book'}: {item['msg']}"

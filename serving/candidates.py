@@ -13,7 +13,7 @@ from serving.condor import MULTIPLIER, Condor
 from serving.odds import slippage, value_at
 from serving.settings import ServingSettings
 
-__all__ = ["Candidate", "candidates", "rolled"]
+__all__ = ["Candidate", "candidates", "hedged", "rolled"]
 
 Array = NDArray[np.float64]
 
@@ -82,6 +82,29 @@ def candidates(
         detail = f"shorts to {further.put_short}/{further.call_short}"
         out.append(_judge("shift_m", detail, profit * count, cost, settings))
     return out
+
+
+def hedged(
+    position: OpenCondor,
+    mark: float,
+    settle: Array,
+    calls: Array,
+    detail: str,
+    cost: float,
+    settings: ServingSettings,
+) -> Candidate:
+    """Judge holding the condor with VIX calls beside it.
+
+    Parameters
+    ----------
+    settle, calls : Array
+        Settlements in index points and profits of the calls in cents, on the same paths.
+    cost : float
+        Of buying the calls, cents.
+    """
+    own = position.condor()
+    held = mark * _POINT - (own.max_profit_cents - value_at(own, settle))
+    return _judge("hedge", detail, held * position.quantity + calls, cost, settings)
 
 
 def rolled(

@@ -58,4 +58,7 @@ def load_champion(home: Home) -> Bundle:
     from models.bundle import load_bundle
 
     record = read_champion(home)
-    return load_bundle(home.mlruns / "bundles" / str(record["model_version"]))
+    try:
+        return load_bundle(home.mlruns / "bundles" / str(record["model_version"]))
+    except DataError as error:
+        raise RefusedError(str(error)) from error

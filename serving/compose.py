@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,17 +9,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.sessions import calendar
-from serving.book import Book
 from serving.changes import changes_of
-from serving.edr import Edr
-from serving.evidence import ticket_session
-from serving.facts import gather_facts, read_signals, term_light
+from serving.doubts import input_doubts, quote_doubts, quotes_used
+from serving.facts import gather_facts, term_light
 from serving.fills import calibrated_costs
+from serving.inputs import Inputs
 from serving.ladder import plan_hedge
 from serving.layout import CONDOR_KEYS, condor_fields, empty_ticket
-from serving.ledger import Fill
+from serving.night import night_of, standing_rows
+from serving.offer import hedge_market
 from serving.panel import equity_bias, panel_of, timeframes_of
-from serving.policy import Facts, decide
+from serving.policy import decide
 from serving.positions import grade_position
 from serving.proposal import (
     Plan,
@@ -34,7 +32,7 @@ from serving.proposal import (
     vol_inputs,
 )
 from serving.reading import forecast_of
-from serving.settings import BOOKS, ServingSettings
+from serving.settings import ServingSettings
 from serving.state import MarketState
 from serving.ticket_rows import (
     account_fields,
@@ -51,45 +49,12 @@ from serving.ticket_rows import (
 )
 
 if TYPE_CHECKING:
-    from models.bundle import Bundle
+    pass
 
-__all__ = ["Inputs", "compose", "refused_without_data"]
+__all__ = ["Inputs", "compose"]
 
 Array = NDArray[np.float64]
 _CONDOR_BOOKS = ("condor_1dte", "condor_30_60")
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Everything a ticket is made of.
-
-    Attributes
-    ----------
-    document : dict
-        Forecast of the session, as recorded.
-    earlier : tuple of dict or None
-        Forecasts of the sessions before, newest first.
-    evening : dict or None
-        The evening's forecast of the same session, for the later moments.
-    state : MarketState
-    edrs : tuple of Edr
-    paths : Array or None
-        Simulated cumulative log returns, shape (paths, sessions ahead).
-    book : Book
-    settings : ServingSettings
-    fills : tuple of Fill
-        The user's fills that were known at the cut-off.
-    """
-
-    document: Mapping[str, Any]
-    earlier: tuple[Mapping[str, Any] | None, ...]
-    evening: Mapping[str, Any] | None
-    state: MarketState
-    edrs: tuple[Edr, ...]
-    paths: Array | None
-    book: Book
-    settings: ServingSettings
-    fills: tuple[Fill, ...] = ()
 
 
 def compose(inputs: Inputs) -> dict[str, Any]:
@@ -150,6 +115,9 @@ def compose(inputs: Inputs) -> dict[str, Any]:
         exposure_cents=inputs.book.open_risk_cents + taken,
         settings=settings.hedge,
     )
+    market = None
+    if inputs.book.condors:
+        market = hedge_market(state, decision.allowances["alvh"], told.p_shift, settings)
     held = [
         grade_position(
             position,
@@ -159,6 +127,8 @@ def compose(inputs: Inputs) -> dict[str, Any]:
             decision.allowances[position.book],
             inputs.paths,
             paying[position.book],
+            log_vix=inputs.log_vix,
+            market=market,
         )
         for position in inputs.book.condors
     ]
@@ -167,15 +137,13 @@ def compose(inputs: Inputs) -> dict[str, Any]:
         for b, plan in plans.items()
     ]
     primary = next(c for c in condors if c["book"] == settings.primary_book)
-    quality = [*document["data_quality"], *doubts, *hedge.doubts, *_doubts(inputs, edr, edr_cal)]
-    if state.quotes is not None:
-        marks = {c["book"]: c["mark_source"] for c in condors}
-        marks |= {f"position {row['id']}": row["mark_source"] for row in held}
-        quality += [
-            f"{name}: the quotes do not reach across its strikes, marked from the smile"
-            for name, source in marks.items()
-            if source is not None and source.startswith("smile")
-        ]
+    quality = [
+        *document["data_quality"],
+        *doubts,
+        *hedge.doubts,
+        *input_doubts(inputs, edr, edr_cal),
+        *quote_doubts(state, condors, held),
+    ]
     ticket = empty_ticket()
     ticket |= {key: primary[key] for key in CONDOR_KEYS}
     ticket |= {
@@ -215,42 +183,10 @@ def compose(inputs: Inputs) -> dict[str, Any]:
         "actions": action_rows(decision),
         "why": reason_rows(document, settings),
         "changes": changes_of(document, inputs.earlier, inputs.evening, settings),
+        "open_book": _open_book(inputs, held),
         "account": account_fields(inputs.book),
-        "chain_quotes": _quotes_used(state),
+        "chain_quotes": quotes_used(state),
         "data_quality": quality,
-    }
-    return ticket
-
-
-def refused_without_data(
-    session: pd.Timestamp,
-    at: str,
-    bundle: Bundle,
-    settings: ServingSettings,
-    book: Book,
-    reason: str,
-) -> dict[str, Any]:
-    """Write the ticket of a session whose gate inputs are missing: every key, no trade."""
-    decision = decide(dict.fromkeys(BOOKS, Facts(vix=np.nan, gate_missing=True)), settings)
-    primary = decision.allowances[settings.primary_book]
-    ticket = empty_ticket()
-    ticket |= {
-        "session": f"{session:%Y-%m-%d}",
-        "at": at,
-        "ticket_session": f"{ticket_session(session):%Y-%m-%d}",
-        "model_version": bundle.model_version,
-        "config_hash": settings.config_hash,
-        "refused": decision.refused,
-        "refusals": [{**row, "reason": reason} for row in refusal_rows(decision)],
-        "decision": "HOLD",
-        "rules": list(primary.rules),
-        "tier": primary.tier_name,
-        "tier_rule": primary.decided_by,
-        "quantity": 0,
-        "actions": action_rows(decision),
-        "policy": settings.policy.name,
-        "account": account_fields(book),
-        "data_quality": [reason],
     }
     return ticket
 
@@ -278,18 +214,6 @@ def _given(plan: Plan, inputs: Inputs) -> dict[str, bool]:
     }
 
 
-def _quotes_used(state: MarketState) -> dict[str, Any] | None:
-    if state.quotes is None:
-        return None
-    frame = state.quotes.frame
-    return {
-        "options": len(frame),
-        "first": frame["quoted_at"].min().isoformat(),
-        "last": frame["quoted_at"].max().isoformat(),
-        "expiries": sorted({f"{expiry:%Y-%m-%d}" for expiry in frame["expiry"]}),
-    }
-
-
 def _theta(held: list[dict[str, Any]], hedge_cents: int | None) -> dict[str, Any]:
     """Compare what a quiet session brings to the condors with what the hedge loses (3.3)."""
     earned = sum(row["theta_cents"] or 0 for row in held)
@@ -299,22 +223,15 @@ def _theta(held: list[dict[str, Any]], hedge_cents: int | None) -> dict[str, Any
     return {"condors_cents": earned, "hedge_cents": hedge_cents, "mismatch": mismatch}
 
 
-def _doubts(inputs: Inputs, edr: Edr, edr_cal: Edr) -> list[str]:
-    doubts = []
-    if inputs.book.paper:
-        doubts.append("paper account: no book.toml or book.csv in the home")
-    known = [e for e in inputs.earlier if e is not None]
-    if len(known) < len(inputs.earlier):
-        doubts.append(f"hysteresis: {len(known)} of {len(inputs.earlier)} earlier forecasts known")
-    missing = read_signals(inputs.state).missing
-    if missing:
-        doubts.append(f"rules off, their feature is null: {', '.join(missing)}")
-    if edr.pct is None:
-        doubts.append(f"{edr.name} unknown")
-    if edr_cal.pct is None:
-        doubts.append("edr_cal unknown: too few sessions of this VIX band")
-    if inputs.paths is None:
-        doubts.append("no simulated paths: model odds and expected values are null")
-    if inputs.state.rate is None:
-        doubts.append(f"no bill rate known: {inputs.settings.condor.rate:.2%} used")
-    return doubts
+def _open_book(inputs: Inputs, held: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Say what a later moment is about: what is open, what the night changed, and what did it."""
+    if inputs.evening is None or inputs.evening_features is None:
+        return None
+    night = night_of(
+        inputs.evening,
+        inputs.document,
+        inputs.evening_features,
+        inputs.state.features,
+        inputs.settings,
+    )
+    return {"night": night, "positions": standing_rows(held, inputs.evening_held)}

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from serving.book import HedgeLayer
+from serving.hedge_gain import gain
 from serving.policy import Allowance
 from serving.pricing import black76, greeks76
 from serving.settings import HedgeSettings, LayerSettings
@@ -21,9 +22,6 @@ __all__ = [
     "Holding",
     "Target",
     "adaptive_kappa",
-    "efficiency",
-    "gain",
-    "hedge_theta",
     "holding_of",
     "target_layer",
     "units_wanted",
@@ -31,7 +29,6 @@ __all__ = [
 ]
 
 _CENTS = 10_000  # one point of one VIX option, in cents
-_SESSION_DAYS = 365 / 252
 
 
 @dataclass(frozen=True)
@@ -187,46 +184,6 @@ def _mark(
     return float(black76(future, strike, tau, vol, call=True)), vol, None
 
 
-def _later_vol(
-    state: MarketState, strike: float, now: tuple[float, int, float], future: float, days: float
-) -> float:
-    """Volatility that a call will have on the standing surface, shifted to its mark of today.
-
-    Parameters
-    ----------
-    now : tuple
-        Today's future, days and volatility of the call.
-    """
-    vvix = float(state.vvix or np.nan)
-    before, left, vol = now
-    shift = vol / float(vix_vol(strike, before, left, vvix))
-    return shift * float(vix_vol(strike, future, days, vvix))
-
-
-def gain(
-    strike: float,
-    future: float,
-    days: int,
-    vol: float,
-    *,
-    beta: float,
-    jump: float,
-    shock_days: int,
-    shock_vol: float = 0.0,
-) -> float:
-    """Points that one call gains when VIX jumps and its future follows by `beta`.
-
-    Notes
-    -----
-    3.1 of the dossier: ``C(F + beta dVIX, K, vol + d, T - 5d) - C(F, K, vol, T)``.
-    """
-    tau = days / CALENDAR_DAYS
-    after = max(days - shock_days, 0) / CALENDAR_DAYS
-    moved = max(future + beta * jump, 1.0)
-    then = black76(moved, strike, after, vol + shock_vol, call=True)
-    return float(then - black76(future, strike, tau, vol, call=True))
-
-
 def units_wanted(
     targets: Sequence[Target],
     state: MarketState,
@@ -260,64 +217,6 @@ def units_wanted(
     if exposure_cents <= 0 or cents <= 0:
         return 0, cents
     return ceil(kappa * exposure_cents / cents), cents
-
-
-def efficiency(
-    target: Target, state: MarketState, curve: VixCurve, settings: HedgeSettings
-) -> float | None:
-    """Temporal-theta efficiency of a layer: gain at VIX 30 over what it loses in a quiet month.
-
-    Returns
-    -------
-    float or None
-        Null when VIX is already at the shock, or the layer loses nothing (backwardation).
-
-    Notes
-    -----
-    3.3 of the dossier: ``G(VIX to 30) / -TT_21``, where TT_21 is the change of value when the
-    surface stands still for 21 sessions and the option rolls down the curve.
-    """
-    jump = settings.shock_floor - state.vix
-    passed = round(settings.theta_sessions * 365 / 252)
-    left = max(target.days - passed, 0)
-    future = curve.at(left)
-    if left > 0:
-        now = target.future, target.days, target.vol
-        vol = _later_vol(state, target.strike, now, future, left)
-        later = float(black76(future, target.strike, left / CALENDAR_DAYS, vol, call=True))
-    else:
-        later = max(future - target.strike, 0.0)
-    carry = later - target.price
-    if jump <= 0 or carry >= 0:
-        return None
-    won = gain(
-        target.strike,
-        target.future,
-        target.days,
-        target.vol,
-        beta=target.layer.beta,
-        jump=jump,
-        shock_days=settings.shock_days,
-    )
-    return won / -carry
-
-
-def hedge_theta(holdings: Sequence[Holding], state: MarketState, curve: VixCurve) -> float:
-    """Points that the held calls gain (mostly lose) when one session passes quietly (`TT_1`)."""
-    total = 0.0
-    for item in holdings:
-        left = item.days - _SESSION_DAYS
-        if item.days <= 0:
-            continue
-        if left <= 0:
-            later = max(curve.at(0.0) - item.held.strike, 0.0)
-        else:
-            future = curve.at(left)
-            now = item.future, item.days, item.vol
-            vol = _later_vol(state, item.held.strike, now, future, left)
-            later = float(black76(future, item.held.strike, left / CALENDAR_DAYS, vol, call=True))
-        total += item.held.quantity * (later - item.mark)
-    return total
 
 
 def vxth_weight(forward_vix: float, settings: HedgeSettings) -> float:

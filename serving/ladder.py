@@ -11,11 +11,11 @@ from serving.hedge import (
     Holding,
     Target,
     adaptive_kappa,
-    hedge_theta,
     holding_of,
     target_layer,
     units_wanted,
 )
+from serving.hedge_carry import hedge_theta
 from serving.ladder_rows import (
     buy_row,
     credit_share,
@@ -75,7 +75,14 @@ def plan_hedge(
         return HedgePlan((), empty_summary(), (doubt,))
     curve = curve_of(state)
     targets = [target_layer(layer, state, curve, settings) for layer in settings.layers]
-    holdings = [holding_of(held, state, curve) for held in book.hedges]
+    doubts = [f"hedge layer {t.layer.id}: {flag}" for t in targets for flag in t.flags]
+    marked = [holding_of(held, state, curve) for held in book.hedges]
+    holdings = [h for h in marked if h.days > 0]
+    doubts += [
+        f"hedge layer {h.held.layer} expired on {h.held.expiry}: settle it, take it out of the book"
+        for h in marked
+        if h.days <= 0
+    ]
     kappa = adaptive_kappa(state, p_shift, allowance, settings)
     wanted, unit_gain = units_wanted(
         targets, state, kappa=kappa, exposure_cents=exposure_cents, settings=settings
@@ -83,10 +90,11 @@ def plan_hedge(
     room = max(int(settings.budget * book.equity_cents) - book.hedge_spent_252_cents, 0)
     stop = max(int(settings.budget_stop * book.equity_cents) - book.hedge_spent_252_cents, 0)
     orders = [*_exits(holdings, state, settings)] if not allowance.refused else []
-    doubts = [f"hedge layer {t.layer.id}: {flag}" for t in targets for flag in t.flags]
-    held: dict[str, int] = {layer.id: _held(book, layer.id, orders) for layer in settings.layers}
+    held: dict[str, int] = {
+        layer.id: _held(holdings, layer.id, orders) for layer in settings.layers
+    }
     buys, budget_note, lean = _buys(
-        targets, held, wanted, room, state, book, allowance, settings, curve
+        targets, held, wanted, (room, stop), state, book, allowance, settings, curve
     )
     if not allowance.refused:
         orders += buys
@@ -121,8 +129,6 @@ def _exits(
     out = []
     for holding in holdings:
         held = holding.held
-        if holding.days <= 0:
-            continue
         if held.layer == "S" and holding.multiple >= settings.harvest_multiple:
             sell = max(int(held.quantity * settings.harvest_share), 1)
             kept = int(sell * holding.mark * _CENTS * settings.redeploy_share)
@@ -143,7 +149,7 @@ def _buys(
     targets: Sequence[Target],
     held: dict[str, int],
     wanted: int,
-    room: int,
+    budget: tuple[int, int],
     state: MarketState,
     book: Book,
     allowance: Allowance,
@@ -163,7 +169,8 @@ def _buys(
             continue
         if need and (allowed or (redeploy and layer.id in ("M", "L"))):
             plan.append((target, need))
-    money = room + redeploy
+    room, stop = budget
+    money = min(room + redeploy, stop)  # the hard stop counts redeployed proceeds too
     cost = sum(need * t.price_hundredths * 100 for t, need in plan)
     note, lean = None, False
     if cost > money:
@@ -188,6 +195,6 @@ def _buys(
     return [buy_row(t, need, state, rule, why) for t, need in plan if need > 0], note, lean
 
 
-def _held(book: Book, layer: str, exits: Sequence[dict[str, Any]]) -> int:
-    total = sum(h.quantity for h in book.hedges if h.layer == layer)
+def _held(holdings: Sequence[Holding], layer: str, exits: Sequence[dict[str, Any]]) -> int:
+    total = sum(h.held.quantity for h in holdings if h.held.layer == layer)
     return total - sum(o["qty"] for o in exits if o["layer"] == layer)

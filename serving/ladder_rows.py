@@ -7,7 +7,9 @@ from typing import Any
 
 from serving.book import Book
 from serving.formats import osi_symbol
-from serving.hedge import Holding, Target, efficiency, gain, target_layer, vxth_weight
+from serving.hedge import Holding, Target, target_layer, vxth_weight
+from serving.hedge_carry import efficiency
+from serving.hedge_gain import gain
 from serving.settings import HedgeSettings
 from serving.state import MarketState
 from serving.vix_curve import VixCurve
@@ -145,7 +147,6 @@ def shock_rows(
                 shock_days=days,
             )
             for h in holdings
-            if h.days > 0
         )
         unit = sum(
             t.layer.contracts

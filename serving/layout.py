@@ -106,6 +106,7 @@ TICKET_KEYS = (
     "hedge_orders",
     "hedge",
     "positions",
+    "open_book",
     "temporal_theta",
     "actions",
     "panel",

@@ -74,6 +74,8 @@ class Facts:
     gate_missing: bool = False
     feature_mismatch: bool = False
     novel: bool = False
+    no_model: bool = False
+    bad_input: bool = False
     model_age_days: int = 0
 
 
@@ -146,7 +148,7 @@ class Decision:
         return any(allowance.refused for allowance in self.allowances.values())
 
 
-_ALL_OPEN = ("hold", "resize", "shift_m", "cut_w", "time_shift", "close")
+_ALL_OPEN = ("hold", "resize", "shift_m", "cut_w", "time_shift", "close", "hedge")
 
 
 def overlay_level(p: float | None, settings: PolicySettings) -> int:

@@ -14,7 +14,7 @@ __all__ = ["TABLE"]
 
 _CONDORS = ("condor_1dte", "condor_30_60")
 _ALL = (*_CONDORS, "alvh")
-_NO_ROLL = ("hold", "resize", "close")
+_NO_ROLL = ("hold", "resize", "close", "hedge")
 _NONE = Effect(tier_cap=0, open_actions=("hold",))
 
 TABLE: tuple[Row, ...] = (
@@ -25,6 +25,22 @@ TABLE: tuple[Row, ...] = (
         (Clause("gate_missing", "is"),),
         _NONE,
         "SPX or VIX close stale or missing",
+    ),
+    Row(
+        "REFUSE_MODEL",
+        "refusal",
+        _ALL,
+        (Clause("no_model", "is"),),
+        _NONE,
+        "no model is promoted, or its files do not match their hashes",
+    ),
+    Row(
+        "REFUSE_INPUT",
+        "refusal",
+        _ALL,
+        (Clause("bad_input", "is"),),
+        _NONE,
+        "the book or the quotes cannot be used",
     ),
     Row(
         "REFUSE_FEATURES",
@@ -65,7 +81,7 @@ TABLE: tuple[Row, ...] = (
         "ladder",
         _CONDORS,
         (Clause("vix", ">=", "policy.vix_hold"),),
-        Effect(tier_cap=0, open_actions=("hold", "resize", "time_shift", "close")),
+        Effect(tier_cap=0, open_actions=("hold", "resize", "time_shift", "close", "hedge")),
         "VIX at 20 or above: no new condors",
         ("glossary", "sub20_5dma"),
     ),
@@ -138,7 +154,7 @@ TABLE: tuple[Row, ...] = (
         "restriction",
         _CONDORS,
         (Clause("overlay", ">=", 3),),
-        Effect(tier_cap=0, open_actions=("hold", "resize", "time_shift", "close")),
+        Effect(tier_cap=0, open_actions=("hold", "resize", "time_shift", "close", "hedge")),
         "shift probability above 0.60: no new condor, challenged ones are halved",
     ),
     Row(

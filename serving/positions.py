@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from features.errors import DataError
 from features.sessions import calendar
+from serving.answers import answer_rows, choose, ranked_row
 from serving.book import OpenCondor
-from serving.candidates import Candidate, candidates, rolled
+from serving.candidates import Candidate, candidates, hedged, rolled
 from serving.chain import Chain
 from serving.condor import MULTIPLIER, Condor
 from serving.edr import Edr
 from serving.marking import chain_for
+from serving.offer import HedgeMarket, offer_for, offer_profit
 from serving.policy import Allowance
 from serving.pricing import black76
 from serving.settings import ServingSettings
@@ -38,6 +40,9 @@ def grade_position(
     allowance: Allowance,
     paths: Array | None,
     settings: ServingSettings,
+    *,
+    log_vix: Array | None = None,
+    market: HedgeMarket | None = None,
 ) -> dict[str, Any]:
     """Grade one open condor.
 
@@ -53,12 +58,17 @@ def grade_position(
     paths : Array or None
         Simulated cumulative log returns, shape (paths, sessions ahead).
     settings : ServingSettings
+    log_vix : Array or None
+        Simulated log VIX of the same paths.
+    market : HedgeMarket or None
+        Where VIX calls would be bought.
 
     Returns
     -------
     dict
         The position's row of the ticket: mark, challenge, ranked actions (at least two while it
-        lives), the recommendation with its rules, rolls, and projections.
+        lives), the recommendation with its rules, what each kind of answer is worth against its
+        cost, rolls, and projections.
 
     Notes
     -----
@@ -85,6 +95,13 @@ def grade_position(
     if paths is not None and paths.shape[1] >= sessions:
         settle = state.spx * np.exp(paths[:, sessions - 1])
         answers = candidates(position, chain, mark, settle, settings)
+        if market is not None and log_vix is not None:
+            offer = offer_for(position, market, state, settings)
+            if offer is not None:
+                calls = offer_profit(offer, state, log_vix[:, sessions - 1], sessions)
+                answers.append(
+                    hedged(position, mark, settle, calls, offer.detail, offer.cost_cents, settings)
+                )
         if forward is not None and forward.condor is not None and forward.chain is not None:
             later = int(forward.chain.sessions)
             if paths.shape[1] >= later:
@@ -92,7 +109,7 @@ def grade_position(
                 answers.append(rolled(position, mark, forward.condor, ahead, settings))
     allowed = [c for c in answers if c.action in allowance.open_actions]
     allowed.sort(key=lambda c: (-c.utility, c.action, c.detail))
-    choice, why, rules = _choose(allowed, found, allowance)
+    choice, why, rules = choose(allowed, found, allowance)
     return row | {
         "strikes": [own.put_long, own.put_short, own.call_short, own.call_long],
         "credit": position.credit / 100,
@@ -108,7 +125,8 @@ def grade_position(
         "recommendation": choice,
         "reason": why,
         "rules": rules,
-        "ranked": [_ranked(c, n) for n, c in enumerate(allowed, start=1)],
+        "answers": answer_rows(answers, allowance, forward),
+        "ranked": [ranked_row(c, n) for n, c in enumerate(allowed, start=1)],
         "forward": None if forward is None else describe(forward),
         "back": describe(back),
         "projection": _project(position, chain, mark, paths, state, inputs, sessions, settings),
@@ -123,45 +141,6 @@ def position_theta(position: OpenCondor, chain: Chain, inputs: VolInputs) -> flo
         _package_value(position.condor(), chain.forward, chain.sessions, inputs)
         - _package_value(position.condor(), chain.forward, later, inputs)
     )
-
-
-def _choose(
-    ranked: list[Candidate], found: tuple[str, ...], allowance: Allowance
-) -> tuple[str, str, list[str]]:
-    rules = list(allowance.rules)
-    if allowance.refused:
-        return "hold", "refused: nothing is decided tonight", rules
-    hold = next((c for c in ranked if c.action == "hold"), None)
-    if hold is None:
-        return "hold", "no simulated paths: nothing can be ranked", rules
-    if found and "FORECAST_HOLD" in allowance.rules:
-        halves = [c for c in ranked if c.action == "resize"]
-        if halves:
-            return f"resize {halves[0].detail}", "challenged while the forecast says hold", rules
-        return (
-            "close",
-            "challenged while the forecast says hold, and one condor cannot be halved",
-            rules,
-        )
-    best = ranked[0]
-    if best.action == "hold":
-        return "hold", "nothing beats holding", rules
-    gap = best.utility - hold.utility
-    if gap < best.cost:
-        return "hold", f"abstain: {best.action} is better by less than its cost", rules
-    return f"{best.action} {best.detail}", f"better than holding by {gap / 100:.2f} dollars", rules
-
-
-def _ranked(candidate: Candidate, rank: int) -> dict[str, Any]:
-    return {
-        "rank": rank,
-        "action": candidate.action,
-        "detail": candidate.detail,
-        "mean_cents": round(candidate.mean),
-        "cvar95_cents": round(candidate.cvar),
-        "cost_cents": round(candidate.cost),
-        "utility_cents": round(candidate.utility),
-    }
 
 
 def _project(
@@ -236,14 +215,16 @@ def _chain(
 _LIVING = (
     "strikes", "credit", "mark", "mark_lo", "mark_hi", "mark_source",
     "open_profit_cents", "be_low", "be_high", "max_loss", "challenged",
-    "recommendation", "reason", "rules", "ranked", "forward", "back", "projection", "theta_cents",
+    "recommendation", "reason", "rules", "answers", "ranked",
+    "forward", "back", "projection", "theta_cents",
 )  # fmt: skip
+_NOTHING: dict[str, Any] = {"answers": [], "ranked": []}
 
 
 def _expired(position: OpenCondor, state: MarketState) -> dict[str, Any]:
     reason = f"expired on {position.expiry}: settle it and take it out of the book"
-    return dict.fromkeys(_LIVING) | {"recommendation": "settle", "reason": reason, "ranked": []}
+    return dict.fromkeys(_LIVING) | {"recommendation": "settle", "reason": reason} | _NOTHING
 
 
 def _unmarked(reason: str) -> dict[str, Any]:
-    return dict.fromkeys(_LIVING) | {"recommendation": "hold", "reason": reason, "ranked": []}
+    return dict.fromkeys(_LIVING) | {"recommendation": "hold", "reason": reason} | _NOTHING

@@ -21,8 +21,8 @@ Array = NDArray[np.float64]
 HORIZON = 45  # sessions: longer than 60 calendar days
 
 
-def simulate(bundle: Bundle, at: str, evidence: Sequence[Evidence]) -> Array:
-    """Simulate cumulative SPX log returns from the close of each session.
+def simulate(bundle: Bundle, at: str, evidence: Sequence[Evidence]) -> tuple[Array, Array]:
+    """Simulate SPX and VIX together from the close of each session.
 
     Parameters
     ----------
@@ -34,11 +34,11 @@ def simulate(bundle: Bundle, at: str, evidence: Sequence[Evidence]) -> Array:
 
     Returns
     -------
-    Array
-        Shape (sessions, paths, HORIZON).
+    tuple of Array
+        Cumulative SPX log returns and log VIX, each of shape (sessions, paths, HORIZON).
     """
     sessions = pd.DatetimeIndex([item.session for item in evidence], name="session")
-    log_return, _ = bundle.paths(
+    log_return, log_vix = bundle.paths(
         at=at, spine=evidence[-1].spine, sessions=sessions, horizon=HORIZON
     )
-    return np.asarray(log_return)
+    return np.asarray(log_return), np.asarray(log_vix)

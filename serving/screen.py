@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from serving.page import Section, closing_sections, opening_sections
 from serving.translation import bias_line
 from serving.why_screen import percent as _percent
 from serving.why_screen import plain_table as _table
@@ -142,6 +143,8 @@ def ticket_screen(ticket: Mapping[str, Any]) -> Group:
         parts.append(
             Text.assemble((title, "bold"), (f"  {ticket['action'].replace('_', ' ')}", style))
         )
+    parts += _sections(opening_sections(ticket))
+    if not ticket["refused"]:
         for condor in ticket["condors"]:
             parts += _condor(condor)
     for order in ticket["hedge_orders"]:
@@ -152,10 +155,19 @@ def ticket_screen(ticket: Mapping[str, Any]) -> Group:
     for action in ticket["actions"]:
         rules = ", ".join(action["rules"])
         parts.append(Text(f"{action['rank']}. {action['text']}  [{rules}]", style="dim"))
+    parts += _sections(closing_sections(ticket))
     if ticket["data_quality"]:
         parts.append(Text("doubts: " + "; ".join(map(str, ticket["data_quality"])), style="yellow"))
     parts.append(Text(str(ticket["disclaimer"]), style="dim italic"))
     return Group(*parts)
+
+
+def _sections(sections: list[Section]) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    for title, lines in sections:
+        parts.append(Text(title, "bold"))
+        parts += [Text(f"  {line}") for line in lines]
+    return parts
 
 
 def _hedge_line(order: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from serving.evidence import Evidence
 from serving.quotes import ChainQuotes
 from serving.settings import EdrSettings
 
-__all__ = ["Event", "Future", "MarketState", "StateReader"]
+__all__ = ["Event", "Future", "MarketState", "StateReader", "feature_values"]
 
 _FRONT_SESSIONS = 5  # the front future has at least five sessions left
 _EVENT_DAYS = 100
@@ -177,12 +177,7 @@ class StateReader:
             futures=self._futures(session, cutoff),
             rate=self._rate(session, cutoff),
             events=self._events(session, cutoff),
-            features={
-                str(name): None if np.isnan(value) else float(value)
-                for name, value in zip(
-                    evidence.features.index, evidence.features.to_numpy(dtype=float), strict=True
-                )
-            },
+            features=feature_values(evidence.features),
         )
 
     def edrs(
@@ -252,6 +247,15 @@ class StateReader:
             Event(pd.Timestamp(d), str(e))
             for d, e in sorted(zip(ahead["date"], ahead["event"], strict=True))
         )
+
+
+def feature_values(row: pd.Series[float]) -> dict[str, float | None]:
+    """Give a feature row as a mapping; None where null."""
+    values = row.to_numpy(dtype=float).tolist()
+    return {
+        str(name): None if value != value else value
+        for name, value in zip(row.index, values, strict=True)
+    }
 
 
 def _positive(value: object) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from features.home import Home
 from serving.formats import ibkr_order, legs_csv, schwab_order, tastytrade_order
+from serving.page import closing_sections, opening_sections
 from serving.translation import bias_line
 
 __all__ = ["broker_orders", "ticket_csv", "ticket_text", "write_ticket_files"]
@@ -24,15 +25,15 @@ def ticket_text(ticket: Mapping[str, Any]) -> str:
     if ticket["refused"]:
         lines += ["NO TRADE: refused"]
         lines += [f"  {row['id']}: {row['reason']}" for row in ticket["refusals"]]
-    else:
-        shifts = ", ".join(f"{h}d {_percent(p)}" for h, p in (ticket["p_shift"] or {}).items())
-        lines.append(f"regime {ticket['regime']}, VIX {ticket['vix']}, shift up {shifts}")
+    for title, rows in opening_sections(ticket):
+        lines += [title, *(f"  {row}" for row in rows)]
+    if not ticket["refused"]:
         for condor in ticket["condors"]:
             lines += _condor_lines(condor)
         lines += _hedge_lines(ticket)
         lines.append(bias_line(ticket["equity_bias"]))
-        for row in ticket["positions"]:
-            lines.append(f"open {row['id']}: {row['recommendation']} ({row['reason']})")
+    for title, rows in closing_sections(ticket):
+        lines += [title, *(f"  {row}" for row in rows)]
     lines += [f"doubt: {doubt}" for doubt in ticket["data_quality"]]
     return "\n".join([*lines, ticket["disclaimer"]]) + "\n"
 
@@ -117,8 +118,7 @@ def _hedge_lines(ticket: Mapping[str, Any]) -> list[str]:
         f"{o['limit_price']:.2f} ({o['rule']}: {o['why']})"
         for o in ticket["hedge_orders"]
     ]
-    note = (ticket["hedge"] or {}).get("budget_note")
-    return [*orders, *([f"hedge: {note}"] if note else [])]
+    return orders
 
 
 def _percent(value: float | None) -> str:

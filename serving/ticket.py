@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +15,17 @@ from features.home import Home
 from features.sessions import calendar
 from serving.book import read_book
 from serving.champion import load_champion
-from serving.compose import Inputs, compose, refused_without_data
-from serving.documents import forecast, same_spine
-from serving.evidence import Evidence, gather, moment_of, open_store
+from serving.compose import Inputs, compose
+from serving.documents import same_spine
+from serving.earlier import before, earlier_documents, evenings_of
+from serving.evidence import moment_of, open_store
 from serving.ledger import Entry, Fill, Ledger, canonical_json
 from serving.marking import require_same_market
 from serving.quotes import ChainQuotes, read_quotes
+from serving.refused import refused_ticket
 from serving.scenarios import simulate
 from serving.score import run_scores
-from serving.settings import ServingSettings, load_settings
+from serving.settings import load_settings
 from serving.state import StateReader
 
 if TYPE_CHECKING:
@@ -114,6 +116,7 @@ def run_tickets(
     """
     settings = load_settings(home)
     book = read_book(home, settings.sizing, book_path)
+    book.require_opened_by(calendar().next(sessions[0]))
     quotes = None if chain_path is None else _quotes(home, chain_path, sessions, at)
     bundle = load_champion(home)
     stamp = now if now is not None else pd.Timestamp.now(tz="UTC")
@@ -122,10 +125,19 @@ def run_tickets(
     except DataError as error:
         if len(sessions) != 1 or not _after_data_begins(home, sessions[0]):
             raise
-        refused = refused_without_data(sessions[0], at, bundle, settings, book, str(error))
+        refused = refused_ticket(
+            sessions[0],
+            at,
+            settings,
+            str(error),
+            "gate_missing",
+            model_version=bundle.model_version,
+            book=book,
+        )
         return _record(home, [refused], bundle, at, stamp)
     documents = {document["session"]: document for document in run.documents}
-    earlier = _earlier_documents(home, bundle, run.evidence, at, documents)
+    earlier = earlier_documents(home, bundle, run.evidence, at, documents)
+    evenings = evenings_of(home, bundle, run.evidence, at)
     first = run.evidence[0].session
     with Ledger.of(home) as ledger:
         fills = ledger.fills()
@@ -135,18 +147,22 @@ def run_tickets(
         edrs = reader.edrs(group, settings.edr)
         for low in range(0, len(group), _CHUNK):
             part = group[low : low + _CHUNK]
-            paths = simulate(bundle, at, part)
+            paths, log_vix = simulate(bundle, at, part)
             for place, evidence in enumerate(part):
                 document = documents[f"{evidence.session:%Y-%m-%d}"]
                 state = replace(reader.state(evidence), quotes=quotes)
                 require_same_market(state)
+                night = evenings.get(str(document["session"]))
                 inputs = Inputs(
                     document=document,
-                    earlier=_before(evidence.session, earlier, settings),
-                    evening=_evening(home, document, at),
+                    earlier=before(evidence.session, earlier, settings),
+                    evening=None if night is None else night.document,
+                    evening_features=None if night is None else night.features,
+                    evening_held={} if night is None else night.held,
                     state=state,
                     edrs=edrs[evidence.session],
                     paths=paths[place],
+                    log_vix=log_vix[place],
                     book=book,
                     settings=settings,
                     fills=_filled_by(fills, evidence.cutoff),
@@ -202,59 +218,8 @@ def _record(
     return run
 
 
-def _earlier_documents(
-    home: Home,
-    bundle: Bundle,
-    evidence: Sequence[Evidence],
-    at: str,
-    documents: Mapping[str, dict[str, Any]],
-) -> dict[str, dict[str, Any]]:
-    """Forecasts of the sessions before each ticket: recorded where they were, else made now."""
-    days = calendar()
-    moment = "evening" if at == "eve" else at
-    known = dict(documents) if moment == at else {}
-    needed = set()
-    for item in evidence:
-        before = days.previous(item.session)
-        needed |= {before, days.previous(before)}
-    names = sorted(f"{day:%Y-%m-%d}" for day in needed)
-    with Ledger.of(home) as ledger:
-        for entry in ledger.entries("score", at=moment, sessions=names, first_only=True):
-            known.setdefault(entry.session, entry.body)
-    missing = [day for day in sorted(needed) if f"{day:%Y-%m-%d}" not in known]
-    if missing:
-        try:
-            gathered = gather(home, pd.DatetimeIndex(missing), moment)
-        except DataError:
-            return known  # the history begins here: nothing before it restricts anything
-        for document in forecast(bundle, gathered.evidence, moment):
-            known[document["session"]] = document
-    return known
-
-
-def _before(
-    session: pd.Timestamp, known: Mapping[str, dict[str, Any]], settings: ServingSettings
-) -> tuple[dict[str, Any] | None, ...]:
-    days = calendar()
-    out = []
-    day = session
-    for _ in range(settings.policy.hysteresis_sessions - 1):
-        day = days.previous(day)
-        out.append(known.get(f"{day:%Y-%m-%d}"))
-    return tuple(out)
-
-
-def _evening(home: Home, document: Mapping[str, Any], at: str) -> dict[str, Any] | None:
-    """Evening forecast of the same session, for what changed since."""
-    if at == "evening":
-        return None
-    with Ledger.of(home) as ledger:
-        entries = ledger.entries(
-            "score", at="evening", sessions=[str(document["session"])], first_only=True
-        )
-    return entries[-1].body if entries else None
-
-
 def _after_data_begins(home: Home, session: pd.Timestamp) -> bool:
+    if not home.market.is_dir():
+        return True  # nothing is imported yet: the gate inputs are missing
     bars = open_store(home).read("spx_bars", columns=["date"])
     return not bars.empty and bool(session >= bars["date"].min())

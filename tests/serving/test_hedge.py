@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from serving.book import Book, HedgeLayer
-from serving.hedge import adaptive_kappa, gain, vxth_weight
+from serving.hedge import adaptive_kappa, vxth_weight
+from serving.hedge_gain import gain
 from serving.ladder import plan_hedge
 from serving.policy import Facts, decide
 from serving.settings import HedgeSettings, ServingSettings
@@ -80,6 +81,18 @@ def test_the_budget_binds_and_says_so() -> None:
     assert "budget binds" in poor.summary["budget_note"]
     broke = plan(Book(equity_cents=12_000_000, hedge_spent_252_cents=180_000), state(), 2_430_000)
     assert broke.orders == () and "0 contracts" in broke.summary["budget_note"]
+
+
+def test_redeployed_proceeds_end_at_the_hard_stop() -> None:
+    # 2 % of 120,000 dollars is 2,400: 2,100 spent leave 300, whatever the proceeds
+    book = Book(
+        equity_cents=12_000_000, hedge_spent_252_cents=210_000, hedge_proceeds_held_cents=500_000
+    )
+    orders = plan(book, state(18.0, vix_max20=30.0), 2_430_000).orders
+    assert sum(o["qty"] * round(o["limit_price"] * 100) * 100 for o in orders) <= 30_000
+    free = book.model_copy(update={"hedge_spent_252_cents": 0})
+    orders = plan(free, state(18.0, vix_max20=30.0), 2_430_000).orders
+    assert sum(o["qty"] * round(o["limit_price"] * 100) * 100 for o in orders) > 180_000
 
 
 def test_rich_volatility_buys_no_short_layer() -> None:

@@ -80,7 +80,12 @@ ladders = st.sampled_from(["glossary", "sub20_5dma", "never_stop"])
 STRESS = [
     "p_unknown", "defensive", "divergence", "event_major", "event_minor", "premium_short",
     "unreachable", "too_small", "same_expiry", "gate_missing", "novel", "feature_mismatch",
+    "no_model", "bad_input",
 ]  # fmt: skip
+NOTHING_REFUSED = {
+    "gate_missing": False, "novel": False, "feature_mismatch": False, "no_model": False,
+    "bad_input": False, "model_age_days": 0,
+}  # fmt: skip
 
 
 def no_more_risk(stressed: Allowance, calm: Allowance) -> bool:
@@ -97,14 +102,14 @@ def no_more_risk(stressed: Allowance, calm: Allowance) -> bool:
 
 @given(facts, ladders, st.integers(0, 3))
 def test_a_more_stressed_forecast_never_allows_more_risk(f: Facts, name: str, more: int) -> None:
-    known = replace(f, gate_missing=False, novel=False, feature_mismatch=False, model_age_days=0)
+    known = replace(f, **NOTHING_REFUSED)
     worse = replace(known, overlay=min(known.overlay + more, 3))
     assert no_more_risk(allow(worse, with_policy(name)), allow(known, with_policy(name)))
 
 
 @given(facts, ladders, st.sampled_from(STRESS))
 def test_no_stress_fact_ever_allows_more_risk(f: Facts, name: str, fact: str) -> None:
-    known = replace(f, gate_missing=False, novel=False, feature_mismatch=False, model_age_days=0)
+    known = replace(f, **NOTHING_REFUSED)
     calm, stressed = replace(known, **{fact: False}), replace(known, **{fact: True})
     assert no_more_risk(allow(stressed, with_policy(name)), allow(calm, with_policy(name)))
 

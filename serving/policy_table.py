@@ -17,53 +17,30 @@ _ALL = (*_CONDORS, "alvh")
 _NO_ROLL = ("hold", "resize", "close", "hedge")
 _NONE = Effect(tier_cap=0, open_actions=("hold",))
 
+
+def _refusal(name: str, clause: Clause, why: str) -> Row:
+    return Row(name, "refusal", _ALL, (clause,), _NONE, why)
+
+
 TABLE: tuple[Row, ...] = (
-    Row(
-        "REFUSE_GATE",
-        "refusal",
-        _ALL,
-        (Clause("gate_missing", "is"),),
-        _NONE,
-        "SPX or VIX close stale or missing",
-    ),
-    Row(
+    _refusal("REFUSE_GATE", Clause("gate_missing", "is"), "SPX or VIX close stale or missing"),
+    _refusal(
         "REFUSE_MODEL",
-        "refusal",
-        _ALL,
-        (Clause("no_model", "is"),),
-        _NONE,
+        Clause("no_model", "is"),
         "no model is promoted, or its files do not match their hashes",
     ),
-    Row(
-        "REFUSE_INPUT",
-        "refusal",
-        _ALL,
-        (Clause("bad_input", "is"),),
-        _NONE,
-        "the book or the quotes cannot be used",
-    ),
-    Row(
+    _refusal("REFUSE_INPUT", Clause("bad_input", "is"), "the book or the quotes cannot be used"),
+    _refusal(
         "REFUSE_FEATURES",
-        "refusal",
-        _ALL,
-        (Clause("feature_mismatch", "is"),),
-        _NONE,
+        Clause("feature_mismatch", "is"),
         "the feature list does not match the model's",
     ),
-    Row(
-        "REFUSE_NOVELTY",
-        "refusal",
-        _ALL,
-        (Clause("novel", "is"),),
-        _NONE,
-        "the inputs lie beyond what the model has seen",
+    _refusal(
+        "REFUSE_NOVELTY", Clause("novel", "is"), "the inputs lie beyond what the model has seen"
     ),
-    Row(
+    _refusal(
         "REFUSE_EXPIRED",
-        "refusal",
-        _ALL,
-        (Clause("model_age_days", ">", "refusal.model_days"),),
-        _NONE,
+        Clause("model_age_days", ">", "refusal.model_days"),
         "the model is too old",
     ),
     # --- the VIX ladders -------------------------------------------------------------------

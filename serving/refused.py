@@ -14,7 +14,7 @@ from serving.policy import Facts, decide
 from serving.settings import BOOKS, ServingSettings
 from serving.ticket_rows import account_fields, action_rows, refusal_rows
 
-__all__ = ["refused_ticket"]
+__all__ = ["Lack", "refused_ticket"]
 
 Lack = Literal["gate_missing", "no_model", "bad_input"]
 

@@ -135,7 +135,7 @@ def _folds(home: Home, version: str, ats: Sequence[str] | None) -> list[dict[str
 
 def _outcomes(home: Home, until: pd.Timestamp) -> tuple[pd.DataFrame, pd.DataFrame]:
     from features.pipeline import spine
-    from models.heads import labels
+    from models.labels import labels
 
     midnight = new_york(pd.DatetimeIndex([until + pd.Timedelta(days=1)]), "00:00")[0]
     history = spine(open_store(home), as_of=midnight).loc[:until]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from features.errors import DataError, UsageError
+from features.errors import DataError, RefusedError, UsageError
 from features.home import Home
 from features.sessions import calendar
 from serving.book import read_book
@@ -22,16 +22,17 @@ from serving.evidence import moment_of, open_store
 from serving.ledger import Entry, Fill, Ledger, canonical_json
 from serving.marking import require_same_market
 from serving.quotes import ChainQuotes, read_quotes
-from serving.refused import refused_ticket
+from serving.refused import Lack, refused_ticket
 from serving.scenarios import simulate
 from serving.score import run_scores
 from serving.settings import load_settings
 from serving.state import StateReader
+from serving.texts import write_ticket_files
 
 if TYPE_CHECKING:
     from models.bundle import Bundle
 
-__all__ = ["TicketRun", "run_tickets", "ticket"]
+__all__ = ["TicketRun", "run_tickets", "ticket", "ticket_or_refusal"]
 
 Progress = Callable[[float, str], None]
 
@@ -77,6 +78,33 @@ def ticket(home: Home, session: Any, at: str = "evening") -> dict[str, Any]:
     """
     day = calendar().require_session(session)
     return run_tickets(home, pd.DatetimeIndex([day]), at).documents[0]
+
+
+def ticket_or_refusal(
+    home: Home,
+    session: pd.Timestamp,
+    at: str,
+    *,
+    book_path: Path | None = None,
+    chain_path: Path | None = None,
+) -> tuple[dict[str, Any], list[str]]:
+    """Write the ticket of one session and its files; NO TRADE where no ticket can be made.
+
+    Returns
+    -------
+    tuple of dict and list of str
+        The ticket, and what to tell the user: the files written, or why nothing was recorded
+        (no model is promoted, or the user's own book or quotes are wrong).
+    """
+    chosen = pd.DatetimeIndex([session])
+    try:
+        run = run_tickets(home, chosen, at, book_path=book_path, chain_path=chain_path)
+        document = run.documents[0]
+        return document, [f"wrote {path}" for path in write_ticket_files(home, document)]
+    except (DataError, RefusedError) as error:
+        lack: Lack = "no_model" if isinstance(error, RefusedError) else "bad_input"
+        document = refused_ticket(session, at, load_settings(home), str(error), lack)
+        return document, [f"stormpetrel: {error}"]
 
 
 def run_tickets(

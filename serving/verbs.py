@@ -27,7 +27,7 @@ from features.cli import (
     say,
     show,
 )
-from features.errors import DataError, RefusedError, UsageError
+from features.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,34 +90,17 @@ def ticket(
     if context.invoked_subcommand is not None:
         SETTINGS.home = home or SETTINGS.home
         return
-    import pandas as pd
 
     check_moment(open_home(home), at)
     session = parse_date(date, "--date") if date else last_closed()
     _light_lightgbm()
     from features.sessions import calendar
-    from serving.refused import refused_ticket
-    from serving.settings import load_settings
-    from serving.texts import write_ticket_files
-    from serving.ticket import run_tickets
+    from serving.ticket import ticket_or_refusal
 
-    chosen = open_home(home)
     day = calendar().require_session(session)
-    try:
-        run = run_tickets(chosen, pd.DatetimeIndex([day]), at, book_path=book, chain_path=chain)
-        document = run.documents[0]
-        for path in write_ticket_files(chosen, document):
-            say(f"wrote {path}")
-    except (DataError, RefusedError) as error:
-        # nothing was recorded: there is no model, or the user's own file is wrong
-        document = refused_ticket(
-            day,
-            at,
-            load_settings(chosen),
-            str(error),
-            "no_model" if isinstance(error, RefusedError) else "bad_input",
-        )
-        say(f"stormpetrel: {error}")
+    document, notes = ticket_or_refusal(open_home(home), day, at, book_path=book, chain_path=chain)
+    for note in notes:
+        say(note)
     if as_json:
         print_json(document)
     else:

@@ -123,6 +123,30 @@ EQUITY_TABLES: tuple[Table, ...] = (
         fresh_sessions=0,
     ),
     Table(
+        name="spy_bars",
+        about=(
+            "The ETF SPY, one row per session: its opening is a price, where the index's own "
+            "published opening repeats stale prices until about 2018. `adjusted_close` takes "
+            "dividends out, whose ex-days fall on the sessions of quarterly expiries."
+        ),
+        key=("date",),
+        columns=(
+            DATE,
+            *ohlc("dollars"),
+            Column(
+                "adjusted_close",
+                "number",
+                "dollars",
+                "Close with dividends taken out.",
+                required=True,
+                above=0,
+            ),
+        ),
+        availability=at_clock("16:20"),
+        cadence="session",
+        checks=BAR_CHECKS,
+    ),
+    Table(
         name="breadth",
         about=(
             "Advances, declines and their like, one row per session and universe. `nyse` has "

@@ -62,6 +62,10 @@ def _spx(rows: pd.DataFrame) -> list[Part]:
     return [Part("spx_bars", rows.rename(columns={"volume": "volume_shares"}), "spx_ohlcv")]
 
 
+def _spy(rows: pd.DataFrame) -> list[Part]:
+    return [Part("spy_bars", rows, "spy_ohlcv")]
+
+
 _SOURCE = Field("source", "text", "repository or feed")
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -136,8 +140,8 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         "spy_ohlcv",
         "Bars of the ETF SPY.",
-        (),
-        None,
-        not_stored="the S&P 500 itself is stored from spx_ohlcv, and no table needs the ETF",
+        (date_field(), *numbers("open high low close adjusted_close", "dollars")),
+        _spy,
+        ("spy_bars",),
     ),
 )

@@ -39,7 +39,6 @@ def test_every_file_is_imported_or_skipped_for_a_reason(
     assert skipped == {
         "PROVENANCE-crypto.md",
         "PROVENANCE-equity.md",
-        "spy_ohlcv.csv",
         "vix_futures_continuous.csv",
     }
     bad = [(one.file, line) for one in report.files for line in one.quarantined]

@@ -52,6 +52,7 @@ def plan_hedge(
     p_shift: float | None,
     exposure_cents: int,
     settings: HedgeSettings,
+    summarise: bool = True,
 ) -> HedgePlan:
     """Decide the hedge.
 
@@ -65,6 +66,8 @@ def plan_hedge(
     exposure_cents : int
         Maximum loss of open and proposed condors.
     settings : HedgeSettings
+    summarise : bool
+        False leaves `summary` empty, for a replay that reads the orders alone.
 
     Returns
     -------
@@ -98,6 +101,8 @@ def plan_hedge(
     )
     if not allowance.refused:
         orders += buys
+    if not summarise:
+        return HedgePlan(tuple(orders), {}, tuple(doubts))
     summary = {
         "kappa": round(kappa, 4),
         "units_wanted": wanted,

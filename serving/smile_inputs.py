@@ -26,8 +26,8 @@ class SmileParameters:
     rate and so lies above it. `provenance` says where the numbers come from.
     """
 
-    ratio_30d: float = 0.886  # at `skew_reference`
-    ratio_per_skew: float = -0.0116  # change per 30 points of SKEW
+    ratio_30d: float = 0.8827  # at `skew_reference`
+    ratio_per_skew: float = -0.0157  # change per 30 points of SKEW
     skew_reference: float = 120.0
     skew_low: float = (
         100.0  # the effect of SKEW is not extrapolated outside the calibration's range
@@ -41,15 +41,15 @@ class SmileParameters:
     ratio_1d: float = 0.80  # over the VIX, where no VIX1D is known
     ratio_1d_low: float = 0.70
     ratio_1d_high: float = 1.00
-    slope_30d: float = -0.1726  # per unit of standardised moneyness, at `skew_reference`
-    slope_per_skew: float = -0.1235  # change per 30 points of SKEW
-    curvature_30d: float = 0.0239
+    slope_30d: float = -0.1684  # per unit of standardised moneyness, at `skew_reference`
+    slope_per_skew: float = -0.1044  # change per 30 points of SKEW
+    curvature_30d: float = 0.0281
     slope_1d: float = -0.10  # SKEW carries no one-day information
     curvature_1d: float = 0.030
     z_limit: float = 5.0  # the quadratic saturates smoothly here: its wings stay convex
     shape: Shape = "quadratic"
-    half_spread: float = 0.0070  # of the premium at the money, from `spread_change` on
-    half_spread_early: float = 0.0327  # before it: wider markets, and indices sold at the bid
+    half_spread: float = 0.0029  # of the premium at the money, from `spread_change` on
+    half_spread_early: float = 0.0257  # before it: wider markets, and indices sold at the bid
     spread_change: str = "2002-01-01"
     # the share grows as the premium shrinks below the at-the-money one
     spread_exponent: float = 0.4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -95,7 +96,7 @@ class MarketState:
         """VIX over VIX3M."""
         return None if not self.vix3m else self.vix / self.vix3m
 
-    @property
+    @cached_property
     def fronts(self) -> tuple[Future, ...]:
         """Futures from the first with at least five sessions left."""
         days = calendar()

@@ -22,7 +22,7 @@ def tape(closes, *, vix=13.0):
     sessions = calendar().sessions("2022-01-03", "2022-12-30")[: len(closes)]
     close = np.asarray(closes, dtype=float)
     frame = pd.DataFrame({"close": close, "vix": vix, "rate": 0.01}, index=sessions)
-    for name in ("vix1d", "vix9d", "vix3m", "vix6m"):
+    for name in ("vix1d", "vix9d", "vix3m", "vix6m", "spy_gap"):
         frame[name] = np.nan
     states = []
     for session, spot in zip(sessions, close, strict=True):

@@ -11,12 +11,13 @@ from training.backtest.expiries import (
     sessions_left,
     vix_expiries,
 )
-from training.backtest.market import Market
+from training.backtest.market import Market, spy_gap
 from training.backtest.programs import monthly_returns, schedule
 from training.backtest.replicate import compare, replicate
-from training.backtest.rolls import roll_points
+from training.backtest.rolls import ROLL_DEFAULT, RollParameters, roll_points
 from training.backtest.vxth import call_weight
 
+EXACT = RollParameters(opening_error=0.0, roll_error=0.0)
 MONTHS = pd.period_range("2010-01", "2010-04", freq="M")
 
 
@@ -30,7 +31,7 @@ def still_market(years=3, *, vix=20.0, seed=None):
         {"open": close, "high": close, "low": close, "close": close, "vix": vix, "vix_open": vix},
         index=sessions,
     )
-    for name in ("vix1d", "vix9d", "vix3m", "vix6m", "vvix"):
+    for name in ("vix1d", "vix9d", "vix3m", "vix6m", "vvix", "spy_gap"):
         frame[name] = np.nan
     frame["skew"], frame["rate"], frame["dividend"] = 120.0, 0.0, 0.0
     empty = pd.DataFrame(columns=["date", "expiry", "is_final_settlement", "settle"])
@@ -59,7 +60,7 @@ def test_month_ends():
 
 def test_a_still_market_pays_the_whole_credit():
     market = still_market()
-    run = monthly_returns(market, "put")
+    run = monthly_returns(market, "put", rolls=EXACT)
     # strike 1000 at 1000: V grows by 1 / (1 - credit / 1000) a roll when nothing is exercised
     level = np.prod(1 + run.returns.to_numpy())
     growth = 1 / (1 - run.credit / 1000)
@@ -68,7 +69,7 @@ def test_a_still_market_pays_the_whole_credit():
 
 
 def test_condors_width_and_backing():
-    run = monthly_returns(still_market(), "bfly")
+    run = monthly_returns(still_market(), "bfly", rolls=EXACT)
     assert (run.strikes[0] == [950, 1000, 1000, 1050]).all()
     # nothing moves: a roll earns credit / (10 x width of 50), less what a month-end mark still owes
     earned = np.prod(1 + run.returns.to_numpy()) - 1
@@ -97,6 +98,34 @@ def test_roll_points_follow_the_vix_gap_when_the_print_is_stale():
     points = roll_points(Market(frame, market.futures), np.array([300]))
     # beta 0.10 at VIX 20, a fifth of it taken back towards an unchanged close
     assert points.soq[0] == pytest.approx(1000 * np.exp(-0.08 * np.log(1.1)))
+
+
+def test_a_traded_opening_stands_before_every_estimate():
+    market = still_market()
+    frame = market.frame.copy()
+    frame.iloc[300, frame.columns.get_loc("vix_open")] = 22.0
+    frame.iloc[300, frame.columns.get_loc("spy_gap")] = 0.004
+    points = roll_points(Market(frame, market.futures), np.array([299, 300]))
+    assert points.soq[1] == pytest.approx(1000 * np.exp(0.004))
+    assert points.opening_error[1] == 0.0 < points.opening_error[0]
+
+
+def test_spys_dividend_is_no_gap():
+    days = pd.DatetimeIndex(["2012-12-20", "2012-12-21"])
+    bars = pd.DataFrame(
+        {"date": days, "open": [144.0, 143.0], "close": [144.0, 142.5], "adjusted_close": 142.5}
+    )
+    # 144 closes, a dollar and a half is paid, 143 opens: the index rose by half a dollar
+    gap = spy_gap(bars, days)
+    assert np.isnan(gap.iloc[0])
+    assert gap.iloc[1] == pytest.approx(np.log(143.0 / 142.5))
+
+
+def test_unknown_levels_cost_a_seller_of_convexity():
+    market = still_market()
+    sure = monthly_returns(market, "bfly", rolls=EXACT).returns
+    unsure = monthly_returns(market, "bfly", rolls=ROLL_DEFAULT).returns
+    assert unsure.mean() < sure.mean()
 
 
 def test_a_missing_smile_input_is_named():

@@ -19,13 +19,15 @@ from serving.policy import Allowance, Forecast, decide
 from serving.settings import ServingSettings
 from training.backtest.accounts import Account, interest_cents
 from training.backtest.desk import Desk
+from training.backtest.hedge_desk import HedgeDesk
+from training.backtest.market import SKEW_MAX_AGE
 from training.backtest.shelf import Shelf
 from training.backtest.states import Tape
 from training.backtest.variants import Variant, conservative, without_rules
 
-__all__ = ["Replay", "replay"]
+__all__ = ["CRISIS", "Replay", "replay"]
 
-_CRISIS = 30.0
+CRISIS = 30.0  # the shift head is not asked at this VIX and above
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,15 @@ class Replay:
         Index session; the row that decided each condor book's tier.
     stopped : str or None
         Why the replay ended before its span, if it did.
+    restricted_at_open : int
+        Sessions on which the forecast before the opening changed what was allowed.
     """
 
     daily: pd.DataFrame
     trades: pd.DataFrame
     rules: pd.DataFrame
     stopped: str | None
+    restricted_at_open: int = 0
 
 
 def replay(
@@ -103,9 +108,11 @@ def replay(
     )
     account = Account(book.equity_cents)
     desk = Desk(tape, chosen, shelf, account, book)
+    hedges = HedgeDesk(tape, chosen, shelf, account, book.hedges)
     rows: list[dict[str, object]] = []
     rules: list[dict[str, object]] = []
     stopped = None
+    restricted = 0
     equity = book.equity_cents
     with without_rules(variant.off):
         for place in range(first, last):
@@ -116,11 +123,15 @@ def replay(
                     opening = _evening(
                         tape, variant, place, chosen, shelf, desk, p_evening, p_preopen
                     )
+                    restricted += opening != allowances
                 p_shift = p_evening.get(tape.market.sessions[place])
-                desk.decide_hedge(place, opening["alvh"], p_shift, variant, equity)
+                if variant.hedge:
+                    hedges.decide(place, opening["alvh"], p_shift, equity, desk.risk_cents())
+                hedges.at_open(place + 1)
                 desk.at_open(place + 1, opening, variant, equity)
                 desk.at_close(place + 1, opening, variant, equity)
-                marks, risk = desk.marks(place + 1)
+                state, marks, risk = desk.marks(place + 1)
+                marks["alvh"] = hedges.mark(state)
             except DataError as error:
                 day = tape.market.sessions[place + 1].date()
                 stopped = f"stopped at {day}: {error}"
@@ -148,6 +159,7 @@ def replay(
         trades=pd.DataFrame([vars(trade) for trade in account.trades]),
         rules=pd.DataFrame(rules).set_index("session"),
         stopped=stopped,
+        restricted_at_open=restricted,
     )
 
 
@@ -167,6 +179,11 @@ def _evening(
             f"no SPX or VIX close on {tape.market.sessions[place].date()}; a replay never trades "
             "on carried-forward marks. Import it, or choose a span that ends before it."
         )
+    if state.skew is None:
+        raise DataError(
+            f"no SKEW on {state.session.date()} or in the {SKEW_MAX_AGE} sessions before, and the "
+            "smile needs it. Import it, or choose a span that ends before it."
+        )
     if variant.always_conservative:
         return {name: conservative(name) for name in (*variant.books, "alvh")}
     if variant.muted:
@@ -180,7 +197,7 @@ def _evening(
     if p_preopen is not None:
         before = p_preopen.get(sessions[place])
         now = before if now is None else now if before is None else max(now, before)
-    told = Forecast(p_shift=now, p_applies=state.vix < _CRISIS, earlier=tuple(past))
+    told = Forecast(p_shift=now, p_applies=state.vix < CRISIS, earlier=tuple(past))
     edr = tape.edr[place].points(state.spx) or 0.0
     plans = {name: shelf.plan(name, state, edr) for name in variant.books}
     windows = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -27,6 +27,8 @@ class Forecasts:
         The model in the evening and before the opening, and the VIX-only baseline.
     first, last : pd.Timestamp
         Span of evenings that were forecast.
+    without : dict of str to dict
+        By feature group, the evening's probability without it.
     """
 
     version: str
@@ -35,6 +37,7 @@ class Forecasts:
     vix: dict[pd.Timestamp, float]
     first: pd.Timestamp
     last: pd.Timestamp
+    without: dict[str, dict[pd.Timestamp, float]] = field(default_factory=dict)
 
 
 def load_forecasts(home: Home, *, head: str, horizon: int, version: str | None = None) -> Forecasts:

@@ -133,6 +133,11 @@ def check_book(
                 f"condor {position.id} was opened {position.opened} and expires {position.expiry}: "
                 f"it cannot be open on {first}. Mend the book or the span."
             )
+        if not calendar().is_session(position.expiry):
+            raise DataError(
+                f"condor {position.id} expires {position.expiry}, when the exchange is closed: "
+                "impossible. Mend the book."
+            )
         far = max(abs(position.put_long / spot - 1), abs(position.call_long / spot - 1))
         if far > _FAR:
             raise DataError(

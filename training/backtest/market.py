@@ -14,7 +14,7 @@ from features.sessions import calendar
 from features.store import MarketStore
 from serving.smile import VolInputs
 
-__all__ = ["Market", "load_market"]
+__all__ = ["Market", "load_market", "spy_gap"]
 
 Array = NDArray[np.float64]
 
@@ -32,8 +32,9 @@ class Market:
     ----------
     frame : pd.DataFrame
         Index `session` (tz-naive). SPX `open high low close`, volatility index closes and
-        `vix_open` in index points, NaN where unknown; `skew` at most `SKEW_MAX_AGE` sessions
-        old; `rate` (bills) and `dividend` (yield), fractions a year, as known that evening.
+        `vix_open` in index points, NaN where unknown; `spy_gap`, the log gap of SPY's opening;
+        `skew` at most `SKEW_MAX_AGE` sessions old; `rate` (bills) and `dividend` (yield),
+        fractions a year, as known that evening.
     futures : pd.DataFrame
         VIX futures: date, expiry, settle, is_final_settlement.
     """
@@ -116,6 +117,9 @@ def load_market(
         raise DataError("the store has no VIX in the span. Import the Cboe closes.")
     opens = vols[vols["symbol"] == "vix"].set_index("date")["open"]
     frame["vix_open"] = opens.reindex(sessions)
+    frame["spy_gap"] = spy_gap(
+        snapshot.read("spy_bars", as_of=as_of, start=start, end=end), sessions
+    )
     frame["skew"] = frame["skew"].ffill(limit=SKEW_MAX_AGE)
     close_utc = calendar().close_utc(sessions)
     frame["rate"] = _bill_rate(snapshot, close_utc, as_of)
@@ -124,6 +128,26 @@ def load_market(
     futures = snapshot.read("vix_futures", as_of=as_of, start=start, end=end)
     keep = ["date", "expiry", "is_monthly", "is_final_settlement", "open", "settle"]
     return Market(frame=frame.astype(float), futures=futures[keep])
+
+
+def spy_gap(bars: pd.DataFrame, sessions: pd.DatetimeIndex) -> pd.Series:
+    """Give SPY's log opening over its close of the session before, the dividend added back.
+
+    Parameters
+    ----------
+    bars : pd.DataFrame
+        Columns `date`, `open`, `close`, `adjusted_close`, dollars.
+    sessions : pd.DatetimeIndex
+        Sessions asked for; NaN where SPY is unknown there or on the session before.
+
+    Notes
+    -----
+    SPY's ex-days fall on the sessions of quarterly expiries, and the index has none.
+    """
+    known = bars.set_index("date").reindex(sessions)
+    paid = known["adjusted_close"] / known["close"]
+    ratio = known["open"] / known["close"].shift() * (paid / paid.shift())
+    return pd.Series(np.log(ratio.to_numpy(dtype=float)), index=sessions)
 
 
 def _bill_rate(store: MarketStore, cutoffs: pd.DatetimeIndex, as_of: pd.Timestamp | None) -> Array:

@@ -11,7 +11,7 @@ from scipy.special import ndtr, ndtri
 
 from models.scores import stationary_indices
 
-__all__ = ["deflated_sharpe", "paired_gain", "summary", "time_under_water"]
+__all__ = ["deflated_sharpe", "excess_returns", "paired_gain", "summary", "time_under_water"]
 
 Array = NDArray[np.float64]
 
@@ -19,39 +19,54 @@ _YEAR = 252
 _EULER = 0.5772156649015329
 
 
-def summary(equity: pd.Series, risk: pd.Series, start_cents: int) -> dict[str, Any]:
-    """Summarise a replay's equity.
+def summary(daily: pd.DataFrame, start_cents: int) -> dict[str, Any]:
+    """Summarise a replay.
 
     Parameters
     ----------
-    equity : pd.Series
-        Cents at each close.
-    risk : pd.Series
-        Open maximum loss at each close, cents.
+    daily : pd.DataFrame
+        By session, cents: `equity`, `risk` (open maximum loss) and `cash` (interest).
     start_cents : int
         Equity before the first session.
 
     Returns
     -------
     dict
-        Percentages; CVaR is the mean of the worst 5 % of daily returns.
+        Percentages; CVaR is the mean of the worst 5 % of daily returns. `sharpe` is of returns
+        in excess of the interest on cash.
     """
+    equity, risk = daily["equity"], daily["risk"]
     level = np.concatenate([[float(start_cents)], equity.to_numpy(dtype=float)])
-    daily = level[1:] / level[:-1] - 1
-    years = len(daily) / _YEAR
+    returns = level[1:] / level[:-1] - 1
+    excess = excess_returns(daily, start_cents)
+    years = len(returns) / _YEAR
     peak = np.maximum.accumulate(level)
-    worst = np.sort(daily)[: max(int(np.ceil(0.05 * len(daily))), 1)]
-    size = float(daily.std(ddof=1)) if len(daily) > 1 else 0.0
+    worst = np.sort(returns)[: max(int(np.ceil(0.05 * len(returns))), 1)]
+    size = float(excess.std(ddof=1)) if len(excess) > 1 else 0.0
     return {
         "profit_cents": int(equity.iloc[-1] - start_cents),
         "annual_return_pct": round(float(((level[-1] / level[0]) ** (1 / years) - 1) * 100), 3),
         "annual_vol_pct": round(size * np.sqrt(_YEAR) * 100, 3),
-        "sharpe": None if size == 0 else round(float(daily.mean() / size * np.sqrt(_YEAR)), 3),
+        "sharpe": None if size == 0 else round(float(excess.mean() / size * np.sqrt(_YEAR)), 3),
         "max_drawdown_pct": round(float((level / peak - 1).min() * 100), 3),
         "cvar95_daily_pct": round(float(worst.mean() * 100), 3),
         "time_under_water_sessions": time_under_water(level),
         "mean_open_risk_pct": round(float((risk / equity).mean() * 100), 3),
     }
+
+
+def excess_returns(daily: pd.DataFrame, start_cents: int) -> Array:
+    """Give daily returns less the interest on cash, fractions of the equity before.
+
+    Parameters
+    ----------
+    daily : pd.DataFrame
+        By session, cents: `equity` and `cash`.
+    start_cents : int
+        Equity before the first session.
+    """
+    level = np.concatenate([[float(start_cents)], daily["equity"].to_numpy(dtype=float)])
+    return np.asarray((np.diff(level) - daily["cash"].to_numpy(dtype=float)) / level[:-1])
 
 
 def time_under_water(level: Array) -> int:

@@ -30,6 +30,10 @@ Positions = NDArray[np.intp]
 
 DAYS_PER_YEAR = 365.0
 BACKING = 10.0  # bills are ten times the maximum loss
+# Levels at the opening and the roll are estimates, and pay-offs bend: returns are means over a
+# hexagon of shifts with the mean, variance and third moments of two independent normal errors.
+_ANGLES = np.arange(6) * np.pi / 3
+NODES = tuple(zip(np.sqrt(2) * np.cos(_ANGLES), np.sqrt(2) * np.sin(_ANGLES), strict=True))
 
 
 @dataclass(frozen=True)
@@ -131,13 +135,35 @@ def monthly_returns(
     At each roll the old package settles at the special opening, the new one is sold at the mid
     less a half-spread on every leg; bills compound at the rate known at the roll.
     """
-    program, plan = PROGRAMS[index], plan or schedule(market)
+    plan = plan or schedule(market)
     market.require(
         np.union1d(plan.roll, plan.following),
         ("close", "vix", "skew", "rate", "dividend"),
         "at a roll",
     )
     both = points or roll_points(market, np.append(plan.roll, plan.following[-1]), parameters=rolls)
+    runs = [
+        _run(market, PROGRAMS[index], plan, both.moved(*node), parameters, band) for node in NODES
+    ]
+    returns = pd.Series(
+        np.mean([gross for gross, _, _ in runs], axis=0) - 1.0,
+        index=market.sessions[plan.mark[1:]].to_period("M"),
+        name=index,
+    )
+    unmarked = [str(month) for month in returns.index[returns.isna()]]
+    _, credit, strikes = _run(market, PROGRAMS[index], plan, both, parameters, band)
+    return MonthlyRun(returns.dropna(), unmarked, credit, strikes)
+
+
+def _run(
+    market: Market,
+    program: Program,
+    plan: Schedule,
+    both: RollPoints,
+    parameters: SmileParameters,
+    band: float,
+) -> tuple[Array, Array, Array]:
+    """Give gross returns by month, credits and strikes by roll, at given levels."""
     state = _state(market, plan, both, parameters)
     rate, dividend = market.column("rate")[plan.roll], market.column("dividend")[plan.roll]
     tau = plan.days_to_following / DAYS_PER_YEAR
@@ -161,10 +187,7 @@ def monthly_returns(
         for liability, days in ((mark, plan.days_to_mark), (payoff, plan.days_to_following))
     )
     gross = to_mark[1:] * to_following[:-1] / to_mark[:-1]
-    months = market.sessions[plan.mark[1:]].to_period("M")
-    returns = pd.Series(gross - 1.0, index=months, name=index)
-    unmarked = [str(month) for month in returns.index[returns.isna()]]
-    return MonthlyRun(returns.dropna(), unmarked, credit, np.stack(strikes, axis=1))
+    return gross, credit, np.stack(strikes, axis=1)
 
 
 def _state(

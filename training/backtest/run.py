@@ -13,13 +13,13 @@ import pandas as pd
 from features.errors import DataError, UsageError
 from features.home import Home
 from features.pipeline import build
+from features.pipeline import spine as read_spine
 from features.store import MarketStore
 from serving.book import Book, paper_book, read_book
-from serving.facts import RULE_FEATURES
-from serving.policy_table import TABLE
-from serving.settings import ServingSettings, load_settings
-from training.backtest.engine import Replay
-from training.backtest.forecasts import load_forecasts
+from serving.settings import PolicySettings, ServingSettings, load_settings
+from training.backtest.attribution import attribute, switched_off
+from training.backtest.engine import CRISIS, Replay
+from training.backtest.forecasts import Forecasts, load_forecasts
 from training.backtest.holdings import check_book
 from training.backtest.market import load_market
 from training.backtest.states import load_tape
@@ -107,10 +107,13 @@ def run(
     if last - first < 2:
         raise UsageError("the span holds fewer than three sessions. Choose a longer one.")
     book = _book(home, settings, book_path, sessions[first], float(market.column("close")[first]))
-    plan = Plan(tape, told, settings, book, first, last)
-    wanted = [(variant, band) for band in BANDS for variant in ALTERNATIVES]
+    wanted = [(variant, band) for band in BANDS for variant in _alternatives(told)]
     if attribution:
-        wanted += [(variant, 0.0) for variant in switched_off()]
+        _tell(progress, 0.06, "asking the walk-forward models without each feature group")
+        told = replace(told, without=_without(home, store, told, policy, features))
+        head = f"{policy.p_head}_{policy.p_horizon}"
+        wanted += [(variant, 0.0) for variant in switched_off(head, told.without)]
+    plan = Plan(tape, told, settings, book, first, last)
     results = run_all(plan, wanted, processes=processes, progress=progress)
     _tell(progress, 0.96, "comparing")
     events = store.read("scheduled_events")[["date", "event"]]
@@ -122,19 +125,6 @@ def run(
         out["folder"] = record(home, out, results)
     _tell(progress, 1.0, "done")
     return out
-
-
-def switched_off() -> list[Variant]:
-    """List the replays that lack one condor rule or one signal; without the hedge, for speed."""
-    base = replace(ALTERNATIVES[0], hedge=False)
-    rows = [r for r in TABLE if r.kind in ("ladder", "restriction") and set(r.books) != {"alvh"}]
-    rules = [replace(base, name=f"without {r.id}", off=frozenset({r.id})) for r in rows]
-    signals = [
-        replace(base, name=f"without signal {name}", muted=frozenset({name}))
-        for name in RULE_FEATURES
-    ]
-    head = replace(base, name="without head", forecast="none")
-    return [*rules, *signals, head]
 
 
 def _report(
@@ -151,6 +141,8 @@ def _report(
         "config_hash": plan.settings.config_hash,
         "equity_start_cents": plan.book.equity_cents,
         "stopped": served.stopped,
+        "sessions_without_forecast": _unforecast(plan),
+        "preopen": _preopen(plan, results),
         "one_day_marks": _one_day_marks(plan),
         "variants": variants,
         **luck,
@@ -158,23 +150,34 @@ def _report(
         "strata": strata(served, plan.tape, events),
     }
     if attribution:
-        out["attribution"] = _attribution(results)
+        out["attribution"] = attribute(results)
     return out
 
 
-def _attribution(results: dict[tuple[str, float], Replay]) -> dict[str, Any]:
-    from training.backtest.measures import paired_gain
+def _alternatives(told: Forecasts) -> list[Variant]:
+    return [v for v in ALTERNATIVES if told.preopen or not v.preopen]
 
-    whole = results["condors_only", 0.0].daily
-    ours = whole[["condor_1dte", "condor_30_60"]].sum(axis=1)
-    out = {}
-    for (name, _), result in results.items():
-        if not name.startswith("without "):
-            continue
-        theirs = result.daily[["condor_1dte", "condor_30_60"]].sum(axis=1)
-        both = pd.concat([ours, theirs], axis=1, keys=["ours", "theirs"]).dropna()
-        out[name] = paired_gain(both["ours"].to_numpy(), both["theirs"].to_numpy())
-    return out
+
+def _without(
+    home: Home,
+    store: MarketStore,
+    told: Forecasts,
+    policy: PolicySettings,
+    features: pd.DataFrame,
+) -> dict[str, dict[pd.Timestamp, float]]:
+    from features.catalog import CATALOG
+    from training.backtest.groups import forecasts_without
+
+    return forecasts_without(
+        home,
+        told.version,
+        head=policy.p_head,
+        horizon=policy.p_horizon,
+        features=features,
+        spine=read_spine(store),
+        stored=told.evening,
+        groups={name: feature.group for name, feature in CATALOG.items()},
+    )
 
 
 def _one_day_marks(plan: Plan) -> str:
@@ -186,6 +189,22 @@ def _one_day_marks(plan: Plan) -> str:
         f"VIX1D known on {share:.0f} % of sessions: elsewhere the one-day volatility is a band of "
         "0.70 to 1.00 of VIX, and for the 1 DTE book that band is the result"
     )
+
+
+def _unforecast(plan: Plan) -> int:
+    """Count evenings below a VIX of 30, where the head applies, that were not forecast."""
+    sessions = plan.tape.market.sessions[plan.first : plan.last]
+    applies = plan.tape.market.column("vix")[plan.first : plan.last] < CRISIS
+    return sum(
+        1 for s, a in zip(sessions, applies, strict=True) if a and s not in plan.forecasts.evening
+    )
+
+
+def _preopen(plan: Plan, results: dict[tuple[str, float], Replay]) -> str:
+    if not plan.forecasts.preopen:
+        return f"run {plan.forecasts.version} has no forecasts before the opening: not replayed"
+    changed = results["served_preopen", 0.0].restricted_at_open
+    return f"the forecast before the opening changed what was allowed on {changed} sessions"
 
 
 def _book(

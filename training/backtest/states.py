@@ -21,11 +21,12 @@ from serving.settings import EdrSettings
 from serving.smile import DEFAULT, VolInputs
 from serving.state import Event, Future, MarketState
 from training.backtest.market import Market
-from training.backtest.rolls import roll_points
+from training.backtest.rolls import ROLL_DEFAULT, roll_points
 
 __all__ = ["Tape", "banded", "load_tape"]
 
 Array = NDArray[np.float64]
+_AT_OPEN = replace(ROLL_DEFAULT, close_weight=0.0)
 _AHEAD = pd.Timedelta(days=100)
 
 
@@ -171,7 +172,8 @@ def load_tape(
                 features={n: _known_any(v) for n, v in zip(wanted, table[i], strict=True)},
             )
         )
-    points = roll_points(market, np.arange(1, len(sessions)))
+    # an order fills at what could be known at the opening: no weight on the session's close
+    points = roll_points(market, np.arange(1, len(sessions)), parameters=_AT_OPEN)
     final = market.futures[market.futures["is_final_settlement"] == 1]
     return Tape(
         market=market,

@@ -33,7 +33,8 @@ def strata(result: Replay, tape: Tape, events: pd.DataFrame) -> dict[str, Any]:
     -------
     dict
         `year`, `vix_band` (of the evening before), `event` (sessions with such a release, and
-        those with none); each label to profit by book and number of sessions.
+        those with none), `event_window` (one session before to one after); each label to profit
+        by book and number of sessions.
     """
     daily = result.daily
     sessions = pd.DatetimeIndex(daily.index)
@@ -44,12 +45,15 @@ def strata(result: Replay, tape: Tape, events: pd.DataFrame) -> dict[str, Any]:
         "year": _sums(daily, np.asarray(sessions.year.astype(str))),
         "vix_band": _sums(daily, np.asarray(names)),
         "event": {},
+        "event_window": {},
     }
     any_event = np.zeros(len(daily), dtype=bool)
     for name in _EVENTS:
         inside = sessions.isin(pd.DatetimeIndex(events.loc[events["event"] == name, "date"]))
         any_event |= inside
         out["event"][name] = _row(daily[inside])
+        near = np.convolve(inside, [1, 1, 1], mode="same") > 0
+        out["event_window"][name] = _row(daily[near])
     out["event"]["none"] = _row(daily[~any_event])
     return out
 

@@ -100,6 +100,8 @@ def _work(variant: Variant, band: float) -> Replay:
 def _one(plan: Plan, variant: Variant, shelf: Shelf) -> Replay:
     told = plan.forecasts
     p = {"model": told.evening, "vix": told.vix, "none": told.evening}[variant.forecast]
+    if variant.silent:
+        p = told.without[variant.silent]
     return replay(
         plan.tape,
         variant,

@@ -37,10 +37,14 @@ class Variant:
         Condor books traded.
     hedge : bool
         Whether the ALVH is held.
+    time_shift : bool
+        Challenged 1 DTE condors are rolled at the opening of their expiry session.
     off : frozenset of str
         Ids of policy rows that are switched off.
     muted : frozenset of str
         Rule features taken as null.
+    silent : str
+        Feature group taken out of the model's forecast; empty for none.
     """
 
     name: str
@@ -49,14 +53,17 @@ class Variant:
     preopen: bool = False
     books: tuple[str, ...] = ("condor_1dte", "condor_30_60")
     hedge: bool = True
+    time_shift: bool = False
     off: frozenset[str] = frozenset()
     muted: frozenset[str] = frozenset()
+    silent: str = ""
 
 
 _SERVED = Variant("served")
 ALTERNATIVES = (
     _SERVED,
     replace(_SERVED, name="served_preopen", preopen=True),
+    replace(_SERVED, name="served_time_shift", time_shift=True),
     replace(_SERVED, name="condors_only", hedge=False),
     replace(_SERVED, name="condor_1dte_only", books=("condor_1dte",), hedge=False),
     replace(_SERVED, name="condor_30_60_only", books=("condor_30_60",), hedge=False),

@@ -12,7 +12,7 @@ from features.errors import DataError
 from features.store import MarketStore
 from training.backtest.engine import Replay
 from training.backtest.market import Market
-from training.backtest.measures import deflated_sharpe, paired_gain, summary
+from training.backtest.measures import deflated_sharpe, excess_returns, paired_gain, summary
 from training.backtest.replicate import replicate
 from training.backtest.variants import ALTERNATIVES
 from training.overfitting import overfitting_probability
@@ -41,7 +41,8 @@ def compare_all(
     dict, dict
         By variant and band the summary, profit by book, and the gain of `served` over it: as it
         is, and with the variant scaled down to the served policy's mean open risk where it took
-        more. Then `deflated_sharpe`, `overfitting_probability`, `trials`.
+        more. Then `deflated_sharpe`, `overfitting_probability`, `trials`: every replay at mid marks
+        counts as a trial, those with a part switched off included.
     """
     bands = sorted({band for _, band in results})
     names = [v.name for v in ALTERNATIVES if (v.name, 0.0) in results]
@@ -52,7 +53,8 @@ def compare_all(
             if (name, band) in results:
                 rows[_BAND_NAMES[band]] = _one(start_cents, results, name, band)
         variants[name] = rows
-    return variants, _luck(start_cents, {n: results[n, 0.0] for n in names})
+    tried = {name: result for (name, band), result in results.items() if band == 0.0}
+    return variants, _luck(start_cents, tried)
 
 
 def verdict(variants: dict[str, Any]) -> str:
@@ -102,7 +104,7 @@ def _one(
     start_cents: int, results: dict[tuple[str, float], Replay], name: str, band: float
 ) -> dict[str, Any]:
     daily, served = results[name, band].daily, results["served", band].daily
-    row = summary(daily["equity"], daily["risk"], start_cents)
+    row = summary(daily, start_cents)
     row["profit_by_book_cents"] = {book: int(daily[book].sum()) for book in _BOOKS}
     if name == "served":
         return row
@@ -124,8 +126,7 @@ def _trading(both: pd.DataFrame, suffix: str) -> np.ndarray:
 def _luck(start_cents: int, replays: dict[str, Replay]) -> dict[str, Any]:
     returns = {}
     for name, result in replays.items():
-        level = np.concatenate([[start_cents], result.daily["equity"].to_numpy(dtype=float)])
-        returns[name] = level[1:] / level[:-1] - 1
+        returns[name] = excess_returns(result.daily, start_cents)
     length = min(len(r) for r in returns.values())
     table = np.column_stack([r[:length] for r in returns.values()])
     sharpes = table.mean(axis=0) / np.maximum(table.std(axis=0, ddof=1), 1e-12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 
 import numpy as np
@@ -138,7 +139,7 @@ def target_layer(
     if source != "VX settlement":
         flags.append(f"future from {source}")
     vvix = float(state.vvix or np.nan)
-    strike = float(vix_strike_for_delta(delta or layer.delta, future, days, vvix))
+    strike = _listed_strike(delta or layer.delta, future, days, vvix)
     price, vol, quote = _mark(state, expiry, strike, future, days)
     tau = days / CALENDAR_DAYS
     return Target(
@@ -154,6 +155,12 @@ def target_layer(
         flags=tuple(flags),
         quote=quote,
     )
+
+
+@lru_cache(maxsize=65_536)
+def _listed_strike(delta: float, future: float, days: int, vvix: float) -> float:
+    """Search once for each question: a replay asks about the same evening many times."""
+    return float(vix_strike_for_delta(delta, future, days, vvix))
 
 
 def holding_of(held: HedgeLayer, state: MarketState, curve: VixCurve) -> Holding:

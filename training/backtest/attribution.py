@@ -20,18 +20,26 @@ _BOOKS = ("condor_1dte", "condor_30_60")
 _BASE = "condors_only"  # what they are compared with: the hedge is left out of both
 
 
-def switched_off(head: str, groups: Iterable[str]) -> list[Variant]:
+def switched_off(head: str, ladder: str, groups: Iterable[str]) -> list[Variant]:
     """List the replays that lack one condor rule, one signal, the head, or a feature group.
 
     Parameters
     ----------
     head : str
         The only head that the policy reads, as `shift_up_5`.
+    ladder : str
+        The served VIX ladder; rows of the others never speak.
     groups : iterable of str
         Feature groups whose say can be taken out of the forecast.
     """
     base = next(v for v in ALTERNATIVES if v.name == _BASE)
-    rows = [r for r in TABLE if r.kind in ("ladder", "restriction") and set(r.books) != {"alvh"}]
+    rows = [
+        row
+        for row in TABLE
+        if row.kind in ("ladder", "restriction")
+        and set(row.books) != {"alvh"}
+        and ladder in row.ladders
+    ]
     return [
         *(replace(base, name=f"without rule {r.id}", off=frozenset({r.id})) for r in rows),
         *(

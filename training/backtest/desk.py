@@ -44,6 +44,7 @@ class Desk:
         self._exits: dict[str, str] = {}
         self._count = 0
         self._session = tape.market.sessions
+        self._close = tape.market.column("close")
 
     def given(self, book: str, plan: Plan) -> dict[str, bool]:
         """Give what the policy must know of a plan before the strike search."""
@@ -90,7 +91,7 @@ class Desk:
     ) -> None:
         """Settle what expires on this close, then fill the 1 DTE book at 15:10 Chicago."""
         today = self._session[place].date()
-        close = float(self.tape.market.column("close")[place])
+        close = float(self._close[place])
         if not close > 0:
             raise DataError(f"no SPX close on {today}: what expires cannot settle. Import the bar.")
         for held in [h for h in self.condors if h.position.expiry <= today]:

@@ -114,6 +114,7 @@ def replay(
     stopped = None
     restricted = 0
     equity = book.equity_cents
+    rates = tape.market.column("rate")
     with without_rules(variant.off):
         for place in range(first, last):
             try:
@@ -138,7 +139,7 @@ def replay(
                 break
             session = tape.market.sessions[place + 1]
             days = (session - tape.market.sessions[place]).days
-            rate = tape.market.column("rate")[place]
+            rate = rates[place]
             if not np.isfinite(rate):
                 stopped = f"stopped at {session.date()}: no bill rate is known. Import it."
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class Market:
     frame: pd.DataFrame
     futures: pd.DataFrame
 
-    @property
+    @cached_property
     def sessions(self) -> pd.DatetimeIndex:
         """The sessions of the frame."""
         return pd.DatetimeIndex(self.frame.index)

@@ -23,7 +23,7 @@ from training.backtest.forecasts import Forecasts, load_forecasts
 from training.backtest.holdings import check_book
 from training.backtest.market import load_market
 from training.backtest.states import load_tape
-from training.backtest.strata import by_rule, strata
+from training.backtest.strata import by_rule, shifted, strata
 from training.backtest.trials import Plan, run_all
 from training.backtest.variants import ALTERNATIVES, Variant
 from training.backtest.write_up import benchmarks, compare_all, verdict
@@ -112,7 +112,7 @@ def run(
         _tell(progress, 0.06, "asking the walk-forward models without each feature group")
         told = replace(told, without=_without(home, store, told, policy, features))
         head = f"{policy.p_head}_{policy.p_horizon}"
-        wanted += [(variant, 0.0) for variant in switched_off(head, told.without)]
+        wanted += [(variant, 0.0) for variant in switched_off(head, policy.name, told.without)]
     plan = Plan(tape, told, settings, book, first, last)
     results = run_all(plan, wanted, processes=processes, progress=progress)
     _tell(progress, 0.96, "comparing")
@@ -146,6 +146,7 @@ def _report(
         "one_day_marks": _one_day_marks(plan),
         "variants": variants,
         **luck,
+        "time_shift": shifted(results["served_time_shift", 0.0]),
         "by_rule": by_rule(served),
         "strata": strata(served, plan.tape, events),
     }

@@ -12,7 +12,7 @@ from training.backtest.accounts import BOOKS
 from training.backtest.engine import Replay
 from training.backtest.states import Tape
 
-__all__ = ["by_rule", "strata"]
+__all__ = ["by_rule", "shifted", "strata"]
 
 _EVENTS = ("FOMC", "CPI", "PPI", "NFP")
 
@@ -72,6 +72,28 @@ def by_rule(result: Replay) -> dict[str, dict[str, int]]:
     return {
         str(name): {"trades": int(row["size"]), "cents": int(row["sum"])}
         for name, row in grouped.iterrows()
+    }
+
+
+def shifted(result: Replay) -> dict[str, int]:
+    """Count the rolls of a replay, and sum what the chains of rolled condors came to.
+
+    Returns
+    -------
+    dict
+        `rolls`, `chains`, `chains_cents` (all trades of the rolled condors, the last one
+        included), `first_loss_cents` (what closing the first package of each chain lost).
+    """
+    own = result.trades[result.trades["book"] == "condor_1dte"]
+    chain = own["position"].str.rstrip("+")
+    closed = own["rule"].str.endswith(":TIME_SHIFT")
+    inside = chain.isin(chain[closed])
+    first = inside & ~own["position"].str.endswith("+")
+    return {
+        "rolls": int(closed.sum()),
+        "chains": int(chain[closed].nunique()),
+        "chains_cents": int(own.loc[inside, "cents"].sum()),
+        "first_loss_cents": int(own.loc[first, "cents"].sum()),
     }
 
 

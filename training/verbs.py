@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -257,8 +258,13 @@ def backtest_run(
     version: Annotated[
         str | None, typer.Option(help="Whose forecasts; default the champion's.")
     ] = None,
+    book: Annotated[
+        Path | None,
+        typer.Option(help="Positions and equity at the start; default the paper account."),
+    ] = None,
     attribution: Annotated[
-        bool, typer.Option(help="Also replay with each rule and signal switched off.")
+        bool,
+        typer.Option(help="Also replay with each rule, signal and feature group switched off."),
     ] = True,
     processes: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
     home: HomeOption = None,
@@ -273,6 +279,7 @@ def backtest_run(
             start=parse_date(first, "--from") if first else None,
             end=parse_date(last, "--to") if last else None,
             version=version,
+            book_path=book,
             attribution=attribution,
             processes=processes,
             progress=progress,
@@ -280,7 +287,15 @@ def backtest_run(
     if as_json:
         print_json(document)
     else:
+        from features.screen import records_table
+        from training.backtest.write_up import screen_rows
+
         say(str(document["verdict"]))
+        rows = screen_rows(document)
+        show(records_table(f"{document['from']} to {document['to']}", rows, tuple(rows[0])))
+        if document["stopped"]:
+            say(str(document["stopped"]))
+        say(str(document["one_day_marks"]))
         say(f"tables and plots: {document['folder']}")
 
 

@@ -65,7 +65,7 @@ def attribute(results: dict[tuple[str, float], Replay]) -> dict[str, Any]:
     for (name, band), result in results.items():
         if band != 0.0 or not name.startswith("without "):
             continue
-        both = whole.join(result.daily, how="inner", lsuffix="_with")
+        both = whole.add_suffix("_with").join(result.daily, how="inner")
         ours, theirs = ([f"{b}_with" for b in _BOOKS], list(_BOOKS))
         row: dict[str, Any] = paired_gain(
             both[ours].sum(axis=1).to_numpy(float), both[theirs].sum(axis=1).to_numpy(float)

@@ -17,7 +17,7 @@ from training.backtest.replicate import replicate
 from training.backtest.variants import ALTERNATIVES
 from training.overfitting import overfitting_probability
 
-__all__ = ["benchmarks", "compare_all", "verdict"]
+__all__ = ["benchmarks", "compare_all", "screen_rows", "verdict"]
 
 _BOOKS = ("condor_1dte", "condor_30_60", "alvh", "cash")
 _BLOCKS = 10
@@ -72,6 +72,29 @@ def verdict(variants: dict[str, Any]) -> str:
     )
 
 
+def screen_rows(report: dict[str, Any]) -> list[dict[str, str]]:
+    """Give one row a variant, each figure at both ends of the smile's band."""
+    rows = []
+    for name, bands in report["variants"].items():
+        gains = [row["served_gain"] for row in bands.values() if "served_gain" in row]
+        low = min((g["low_cents"] for g in gains), default=0) / 100
+        high = max((g["high_cents"] for g in gains), default=0) / 100
+        rows.append(
+            {
+                "variant": name,
+                "return % a year": _ends(bands, "annual_return_pct"),
+                "worst drawdown %": _ends(bands, "max_drawdown_pct"),
+                "gain of served, $ a year": f"{low:,.0f} to {high:,.0f}" if gains else "",
+            }
+        )
+    return rows
+
+
+def _ends(bands: dict[str, Any], key: str) -> str:
+    values = [row[key] for row in bands.values()]
+    return f"{min(values):.1f} to {max(values):.1f}"
+
+
 def benchmarks(store: MarketStore, market: Market, first: int, last: int) -> dict[str, Any]:
     """Give CNDR and VXTH as replicated, cash, and the index with dividends, over the same span."""
     sessions = market.sessions
@@ -108,7 +131,7 @@ def _one(
     row["profit_by_book_cents"] = {book: int(daily[book].sum()) for book in _BOOKS}
     if name == "served":
         return row
-    both = served.join(daily, how="inner", lsuffix="_s")
+    both = served.add_suffix("_s").join(daily, how="inner")
     ours = _trading(both, "_s")
     theirs = _trading(both, "")
     scale = min(1.0, float(served["risk"].mean()) / max(float(daily["risk"].mean()), 1.0))

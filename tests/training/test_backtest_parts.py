@@ -1,0 +1,207 @@
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.errors import DataError, UsageError
+from features.home import Home
+from features.sessions import calendar
+from models.explain import Contribution, HeadForecast
+from models.logit import sigmoid
+from serving.book import Book, OpenCondor
+from serving.settings import ServingSettings
+from training.backtest import run as verb
+from training.backtest.attribution import attribute, switched_off
+from training.backtest.engine import replay
+from training.backtest.forecasts import Forecasts
+from training.backtest.groups import _same, without_groups
+from training.backtest.holdings import check_book
+from training.backtest.measures import excess_returns
+from training.backtest.rolls import ROLL_DEFAULT, roll_points
+from training.backtest.shelf import Shelf
+from training.backtest.states import _AT_OPEN
+from training.backtest.variants import ALTERNATIVES
+
+from .test_backtest_engine import run as engine_run
+from .test_backtest_engine import tape
+from .test_backtest_replicate import still_market
+
+DAY = pd.Timestamp("2020-03-02")
+SETTINGS = ServingSettings()
+
+
+def told(terms, *, base=-1.0):
+    total = base + sum(value for _, value in terms)
+    parts = tuple(Contribution(name, 0.0, value) for name, value in terms)
+    p = float(sigmoid(total))
+    return HeadForecast("shift_up", 5, p, 0.2, 0.1, (p, p), base, parts)
+
+
+def test_a_groups_say_is_taken_out_of_the_log_odds():
+    forecast = told([("a", 0.5), ("b", -0.2), ("c", 0.1), ("booster_bias", 0.3)])
+    groups = {"a": "one", "b": "one", "c": "two", "d": "silent"}
+    found = without_groups({DAY: forecast}, groups)
+    assert set(found) == {"one", "two"}
+    assert found["one"][DAY] == pytest.approx(float(sigmoid(-1.0 + 0.1 + 0.3)))
+    assert found["two"][DAY] == pytest.approx(float(sigmoid(-1.0 + 0.5 - 0.2 + 0.3)))
+
+
+def test_models_that_no_longer_give_the_stored_forecast_are_refused():
+    forecast = told([("a", 0.5)])
+    _same({DAY: forecast}, {DAY: forecast.probability}, "v")
+    with pytest.raises(DataError, match="no longer give its stored forecasts: on 2020-03-02"):
+        _same({DAY: forecast}, {DAY: forecast.probability + 0.01}, "v")
+
+
+def test_only_rules_of_the_served_ladder_are_switched_off():
+    names = {v.name for v in switched_off("shift_up_5", "glossary", ["breadth"])}
+    assert {"without rule VIX_HOLD", "without group breadth", "without head shift_up_5"} <= names
+    assert "without rule NEVER_STOP" not in names
+    assert not any(v.hedge for v in switched_off("shift_up_5", "glossary", []))
+
+
+def test_a_part_that_changes_nothing_is_worth_nothing():
+    market = tape([4500.0] * 15)
+    plain = replace(ALTERNATIVES[0], hedge=False)
+    whole = engine_run(market, plain)
+    less = engine_run(market, replace(plain, off=frozenset({"VIX_CALM_GREEN", "VIX_CALM"})))
+    none = engine_run(market, replace(plain, off=frozenset({"VIX_NONE"})))
+    found = attribute(
+        {("condors_only", 0.0): whole, ("without a", 0.0): less, ("without b", 0.0): none}
+    )
+    assert found["without b"]["sessions_changed"] == 0
+    assert found["without b"]["annual_cents"] == found["without b"]["high_cents"] == 0
+    assert found["without a"]["sessions_changed"] > 0
+
+
+def test_the_forecast_before_the_opening_can_only_restrict():
+    market = tape([4500.0] * 12)
+    sessions = market.market.sessions
+    variant = next(v for v in ALTERNATIVES if v.name == "served_preopen")
+
+    def go(before):
+        return replay(
+            market,
+            replace(variant, hedge=False),
+            first=1,
+            last=11,
+            p_evening=dict.fromkeys(sessions, 0.05),
+            p_preopen=before,
+            settings=SETTINGS,
+            shelf=Shelf(SETTINGS, 0.0),
+            book=Book(equity_cents=25_000_000),
+        )
+
+    calm, alarm = go(dict.fromkeys(sessions, 0.01)), go({sessions[5]: 0.9})
+    assert calm.restricted_at_open == 0
+    assert alarm.restricted_at_open == 1
+    opened = [r.trades.loc[r.trades["what"] == "open", "session"] for r in (calm, alarm)]
+    assert set(opened[0]) - set(opened[1]) == {str(sessions[6].date())}
+
+
+@pytest.mark.parametrize(("field", "hedge"), [("skew", False), ("vvix", True)])
+def test_a_missing_smile_input_stops_the_replay_and_is_named(field, hedge):
+    market = tape([4500.0] * 15)
+    market.evening[8] = replace(market.evening[8], **{field: None})
+    result = engine_run(market, replace(ALTERNATIVES[0], hedge=hedge))
+    assert f"no {field.upper()} on 2022-01-13" in result.stopped
+    assert len(result.daily) == 6 + (field == "skew")
+
+
+def test_an_order_at_the_opening_does_not_know_the_close():
+    market = still_market(seed=4)
+    at = np.array([300])
+    market.frame["open"] = market.frame["close"].shift()  # stale prints: the gap is inferred
+    frame = market.frame.copy()
+    frame.iloc[300, frame.columns.get_loc("close")] *= 1.05
+    moved = type(market)(frame, market.futures)
+    fill = [roll_points(m, at, parameters=_AT_OPEN).soq[0] for m in (market, moved)]
+    index = [roll_points(m, at, parameters=ROLL_DEFAULT).soq[0] for m in (market, moved)]
+    assert fill[0] == fill[1] and index[0] != index[1]
+
+
+def test_a_condor_that_expires_on_a_closed_day_is_refused():
+    holiday = OpenCondor(
+        id="x",
+        book="condor_1dte",
+        expiry="2024-12-25",
+        put_long=5890,
+        put_short=5900,
+        call_short=6000,
+        call_long=6010,
+        quantity=1,
+        credit=70,
+        opened="2024-12-23",
+    )
+    with pytest.raises(DataError, match="the exchange is closed"):
+        check_book((holiday,), (), pd.Timestamp("2024-12-23").date(), 5950.0)
+
+
+def test_interest_is_no_skill():
+    daily = pd.DataFrame({"equity": [101_000, 102_010], "cash": [1_000, 10]})
+    assert excess_returns(daily, 100_000) == pytest.approx([0.0, 1_000 / 101_000])
+
+
+def fake(first="2020-01-02", last="2020-12-30"):
+    days = calendar().sessions(first, last)
+    p = dict.fromkeys(days, 0.1)
+    return Forecasts("v", p, {}, p, days[0], days[-1])
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "error", "word"),
+    [
+        ("2019-06-03", None, DataError, "run from 2020-01-02 to 2020-12-30"),
+        (None, "2021-06-01", DataError, "Choose a span inside, or retrain"),
+        ("2020-06-01", "2020-06-01", UsageError, "`start` must lie before `end`"),
+    ],
+)
+def test_a_span_without_forecasts_is_refused(monkeypatch, tmp_path, start, end, error, word):
+    monkeypatch.setattr(verb, "load_forecasts", lambda *a, **k: fake())
+    home = Home(tmp_path)
+    with pytest.raises(error, match=word):
+        verb.run(home, start=start, end=end)
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_a_run_is_drawn_and_logged_to_an_experiment_of_its_own(tmp_path, monkeypatch):
+    from training.backtest import record as records
+    from training.backtest.strata import by_rule, strata
+    from training.backtest.write_up import compare_all, screen_rows, verdict
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    market = tape(4500 * np.exp(np.cumsum(np.random.default_rng(5).normal(0, 0.006, 30))))
+    results = {(v.name, b): engine_run(market, v, band=b) for v in ALTERNATIVES for b in (-1, 0, 1)}
+    variants, luck = compare_all(25_000_000, results)
+    events = pd.DataFrame({"date": market.market.sessions[[5, 9]], "event": ["FOMC", "CPI"]})
+    served = results["served", 0]
+    report = {
+        "verdict": verdict(variants),
+        "from": "2022-01-05",
+        "to": "2022-02-14",
+        "sessions": len(served.daily),
+        "model_version": "v",
+        "config_hash": "c",
+        "variants": variants,
+        "by_rule": by_rule(served),
+        "strata": strata(served, market, events),
+        **luck,
+    }
+    assert luck["trials"] == len(ALTERNATIVES)
+    assert [row["variant"] for row in screen_rows(report)] == [v.name for v in ALTERNATIVES]
+    home = Home(tmp_path)
+    folder = home.mlruns / records.record(home, report, results)
+    assert json.loads((folder / "report.json").read_text())["verdict"] == report["verdict"]
+    drawn = {p.stem for p in folder.glob("*.png")}
+    assert {"equity", "drawdown", "by_rule", "events", "outcomes"} <= drawn
+    import mlflow
+
+    experiment = mlflow.get_experiment_by_name(records.EXPERIMENT)
+    runs = mlflow.search_runs([experiment.experiment_id], output_format="list")
+    assert len(runs) == 1 and runs[0].data.tags["verdict"] == report["verdict"]
+    names = {f.path for f in mlflow.artifacts.list_artifacts(run_id=runs[0].info.run_id)}
+    assert names == {"backtest"}
+    assert SimpleNamespace(**runs[0].data.metrics)

@@ -1,4 +1,4 @@
-"""One retrain at a time in a home: the second waits, or refuses with a clear word."""
+"""One retrain or search at a time in a home: the second waits, or refuses with a clear word."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ def alone(
     Raises
     ------
     RefusedError
-        If another retrain holds it for longer than ``lock_wait_seconds``.
+        If another one holds it for longer than ``lock_wait_seconds``.
     """
     home.writable(home.mlruns)
     lock = FileLock(home.mlruns / ".retrain.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        tell(0.0, "another retrain is running in this home: waiting for it")
+        tell(0.0, "another retrain or search is running in this home: waiting for it")
         try:
             lock.acquire(timeout=settings.lock_wait_seconds)
         except Timeout as error:
             raise RefusedError(
-                f"another retrain has held {home.mlruns} for {settings.lock_wait_seconds:.0f} s. "
-                "Wait for it to end, or raise lock_wait_seconds in [training]."
+                f"another retrain or search has held {home.mlruns} for "
+                f"{settings.lock_wait_seconds:.0f} s. Wait for it to end, or raise "
+                "lock_wait_seconds in [training]."
             ) from error
     try:
         yield

@@ -41,6 +41,9 @@ class RetrainReport:
     direction, event_study : list of dict
         Whether liquidations lead, and what followed cascades (`training.direction`,
         `training.event_study`).
+    tuning : dict or None
+        What the search before this retrain found (`training.tune`); its trials are in
+        ``trials.csv``. None where nothing was tuned.
     translation : dict or None
         What cascades become: counts, coefficients, skill (`models.translation`); None where the
         evening was not trained.
@@ -61,6 +64,7 @@ class RetrainReport:
     direction: list[dict[str, Any]] = field(default_factory=list)
     event_study: list[dict[str, Any]] = field(default_factory=list)
     baselines: dict[str, Any] = field(default_factory=dict)
+    tuning: dict[str, Any] | None = None
     translation: dict[str, Any] | None = None
     stages: dict[str, float] = field(default_factory=dict)
     tracking_error: str | None = None
@@ -83,6 +87,7 @@ class RetrainReport:
             "groups": self.groups,
             "direction": self.direction,
             "event_study": self.event_study,
+            "tuning": self.tuning,
             "translation": self.translation,
             "stages": {name: round(value, 3) for name, value in self.stages.items()},
             "tracking_error": self.tracking_error,

@@ -6,17 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from features.errors import DataError, StormpetrelError
+from features.errors import StormpetrelError
 from features.home import PROJECT_ROOT, Home
-from training.ablation import group_table
 from training.alone import alone
-from training.direction import direction_table
-from training.evaluate import baselines_compared, skill_table
-from training.event_study import STUDY_COLUMNS, event_study
+from training.answers import Answers, answer
+from training.evaluate import baselines_compared
 from training.explanations import recent_contributions
 from training.gates import Gate
 from training.inputs import Inputs, check_until, config_hash, gather, git_revision
@@ -24,17 +22,13 @@ from training.judge import ask_gates, decide
 from training.plan import Plan, make_plan
 from training.promote import read_champion, set_champion
 from training.records import run_folder
-from training.report import RetrainReport, clean, empty_groups, rewrite_report, write_run
+from training.report import RetrainReport, clean, rewrite_report, write_run
 from training.served_frame import input_frame
 from training.settings import TrainingSettings, load_settings
 from training.shelf import prune_folds, publish, staging
-from training.translation import SKILL_COLUMNS as TRANSLATION_COLUMNS
-from training.translation import translation_study
-from training.walk_forward import Result, run_jobs, scored_rows
+from training.tune import TuneReport
+from training.walk_forward import run_jobs
 from training.write_up import catalogue_table, run_details
-
-if TYPE_CHECKING:
-    from models.translation import Translation
 
 __all__ = ["retrain"]
 
@@ -51,6 +45,7 @@ def retrain(
     all_heads: bool = False,
     processes: int = 2,
     model_settings: Any = None,
+    tuning: TuneReport | None = None,
     progress: Progress | None = None,
 ) -> RetrainReport:
     """Train, judge, record and, when the gates pass, promote.
@@ -69,7 +64,9 @@ def retrain(
     processes : int
         Worker processes; the result does not depend on it.
     model_settings : ModelSettings, optional
-        Instead of ``[models]`` of the configuration (tuning hands its winner over here).
+        Instead of ``[models]`` of the configuration.
+    tuning : TuneReport, optional
+        A search whose settings are used instead; the run keeps it with its trials.
     progress : callable, optional
         Called with the fraction done and a word.
 
@@ -96,13 +93,15 @@ def retrain(
 
     began = perf_counter()
     settings = load_settings(home)
-    model = model_settings or ModelSettings.from_json(home.config_section("models"))
+    model = model_settings or ModelSettings.from_json(
+        tuning.settings if tuning else home.config_section("models")
+    )
     day, spine = check_until(home, until)
     tell = progress or _silent
     with alone(home, settings, tell):
         chosen = tuple(ats or settings.moments)
         inputs = gather(home, day, spine, chosen, progress=_part(tell, 0.0, 0.12))
-        run = _Run(home, settings, model, inputs, processes, tell, began)
+        run = _Run(home, settings, model, inputs, processes, tuning, tell, began)
         return run.execute(groups=groups, all_heads=all_heads)
 
 
@@ -113,12 +112,12 @@ class _Run:
     model: Any
     inputs: Inputs
     processes: int
+    tuning: TuneReport | None
     tell: Progress
     began: float
 
     def __post_init__(self) -> None:
         self.stages: dict[str, float] = {}
-        self.translation: Translation | None = None
         self._stage("inputs")
 
     def execute(self, *, groups: bool, all_heads: bool) -> RetrainReport:
@@ -144,52 +143,44 @@ class _Run:
             )
             self._stage("fits")
             self.tell(0.88, "skill tables")
-            oos = self._oos([r for r in results if r.job.tag == ""])
-            skill = skill_table(oos, self.settings)
-            table = self._group_table(results, plan) if groups else empty_groups()
-            tables = {
-                "skill": skill,
-                "groups": table,
-                "direction": direction_table(self.inputs.datasets, self.settings),
-                "event_study": self._event_study(),
-                "translation": self._translate(),
-            }
+            answers = answer(results, plan, self.inputs, self.settings)
+            if self.tuning:
+                answers.tables["trials"] = pd.DataFrame(self.tuning.table)
             self._stage("tables")
             forecasters = {r.job.at: r.forecaster for r in results if r.forecaster is not None}
-            return self._finish(stage, forecasters, plan, oos, tables)
+            return self._finish(stage, forecasters, plan, answers)
 
     def _finish(
         self,
         stage: Path,
         forecasters: dict[str, Any],
         plan: Plan,
-        oos: pd.DataFrame,
-        tables: dict[str, pd.DataFrame],
+        answers: Answers,
     ) -> RetrainReport:
         from models.bundle import load_bundle
 
         self.tell(0.91, "gates")
         champion = read_champion(self.home)
-        candidate = self._bundle(stage, forecasters, fallback=False)
+        candidate = self._bundle(stage, forecasters, answers, fallback=False)
         reasons = recent_contributions(load_bundle(candidate), self._first_dataset())
-        answers = ask_gates(
+        gates = ask_gates(
             self.home,
             self.inputs,
             candidate,
             champion,
-            oos,
-            tables["skill"],
+            answers.oos,
+            answers.tables["skill"],
             reasons,
             self.settings,
         )
-        promoted, fallback = decide(answers, champion)
+        promoted, fallback = decide(gates, champion)
         if fallback:
-            candidate = self._bundle(stage, forecasters, fallback=True)
+            candidate = self._bundle(stage, forecasters, answers, fallback=True)
         version = publish(self.home, candidate, stage / "folds", plan.folds)
-        report = self._report(version, promoted, fallback, answers, oos, tables)
+        report = self._report(version, promoted, fallback, gates, answers)
         self._stage("gates")
         self.tell(0.94, "plots and records")
-        self._record(report, oos, tables, reasons)
+        self._record(report, answers, reasons)
         if promoted:
             set_champion(
                 self.home,
@@ -205,7 +196,9 @@ class _Run:
         self._stage("records")
         return self._track(report)
 
-    def _bundle(self, stage: Path, forecasters: dict[str, Any], *, fallback: bool) -> Path:
+    def _bundle(
+        self, stage: Path, forecasters: dict[str, Any], answers: Answers, *, fallback: bool
+    ) -> Path:
         from models.bundle import write_bundle
 
         return write_bundle(
@@ -216,40 +209,18 @@ class _Run:
                 "config_hash": config_hash(self._config()),
                 "data_hash": self.inputs.data_hash,
             },
-            translation=self.translation,
+            translation=answers.translation,
         )
-
-    def _oos(self, results: Sequence[Result]) -> pd.DataFrame:
-        parts = [self._scored(r) for r in results if r.forecasts is not None]
-        oos = pd.concat([part for part in parts if len(part)], ignore_index=True)
-        if oos.empty:
-            raise DataError("no out-of-sample row could be scored. Import a longer history.")
-        order = {at: number for number, at in enumerate(self.inputs.datasets)}
-        oos = oos.assign(_order=oos["at"].map(order))
-        oos = oos.sort_values(["_order", "head", "horizon", "session"], kind="stable")
-        return oos.drop(columns="_order").reset_index(drop=True)
-
-    def _group_table(self, results: Sequence[Result], plan: Plan) -> pd.DataFrame:
-        found: dict[str, list[pd.DataFrame]] = {}
-        for result in results:
-            if result.job.tag:
-                rows = self._scored(result).assign(until=result.job.until)
-                found.setdefault(result.job.tag, []).append(rows)
-        refits = {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
-        return group_table(refits, plan.asked, self.settings)
-
-    def _scored(self, result: Result) -> pd.DataFrame:
-        return scored_rows(result.forecasts, self.inputs.datasets[result.job.at].labels)
 
     def _report(
         self,
         version: str,
         promoted: bool,
         fallback: bool,
-        answers: list[Gate],
-        oos: pd.DataFrame,
-        tables: Mapping[str, pd.DataFrame],
+        gates: list[Gate],
+        answers: Answers,
     ) -> RetrainReport:
+        tables, translation = answers.tables, answers.translation
         return RetrainReport(
             run_id=None,
             model_version=version,
@@ -260,30 +231,16 @@ class _Run:
             data_hash=self.inputs.data_hash,
             seconds=perf_counter() - self.began,
             oos_path=str(run_folder(self.home, version) / "oos.parquet"),
-            gates=answers,
+            gates=gates,
             skill=clean(tables["skill"]),
             groups=clean(tables["groups"]),
             direction=clean(tables["direction"]),
             event_study=clean(tables["event_study"]),
-            baselines=baselines_compared(oos),
-            translation=None if self.translation is None else self.translation.summary(),
+            baselines=baselines_compared(answers.oos),
+            translation=None if translation is None else translation.summary(),
+            tuning=self.tuning.summary() if self.tuning else None,
             stages=self.stages,
         )
-
-    def _event_study(self) -> pd.DataFrame:
-        evening = self.inputs.datasets.get("evening")
-        if evening is None:
-            return pd.DataFrame(columns=list(STUDY_COLUMNS))
-        return event_study(evening.features, self.inputs.spine)
-
-    def _translate(self) -> pd.DataFrame:
-        evening = self.inputs.datasets.get("evening")
-        if evening is None:
-            return pd.DataFrame(columns=list(TRANSLATION_COLUMNS))
-        self.translation = translation_study(
-            evening.features, self.inputs.events["evening"], self.inputs.spine, self.settings
-        )
-        return pd.DataFrame(self.translation.skill, columns=list(TRANSLATION_COLUMNS))
 
     def _first_dataset(self) -> Any:
         return next(iter(self.inputs.datasets.values()))
@@ -291,14 +248,13 @@ class _Run:
     def _record(
         self,
         report: RetrainReport,
-        oos: pd.DataFrame,
-        tables: dict[str, pd.DataFrame],
+        answers: Answers,
         reasons: Mapping[str, pd.DataFrame],
     ) -> None:
         from training.plots import draw_all
         from training.plots_reasons import draw_reasons
 
-        dataset = self._first_dataset()
+        dataset, tables = self._first_dataset(), answers.tables
         last = dataset.features.tail(1)
         history = self.inputs.spine.loc[: last.index[-1]].tail(EXAMPLE_SESSIONS)
         revision = git_revision(PROJECT_ROOT)
@@ -310,13 +266,13 @@ class _Run:
             self.home,
             report,
             extra,
-            oos=oos,
+            oos=answers.oos,
             example=input_frame(last, history),
             tables=tables | {"features": catalogue_table(dataset.features)},
             config=self._config(),
         )
         primary = self.settings.primary
-        draw_all(folder / "plots", oos, self.inputs.spine, tables, primary=primary)
+        draw_all(folder / "plots", answers.oos, self.inputs.spine, tables, primary=primary)
         mine = {key: reasons[key] for key in primary if key in reasons}
         draw_reasons(folder / "plots", mine, dataset.features)
 

@@ -11,7 +11,14 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["demo_screen", "gate_table", "group_tables", "retrain_screen", "skill_tables"]
+__all__ = [
+    "demo_screen",
+    "gate_table",
+    "group_tables",
+    "retrain_screen",
+    "skill_tables",
+    "tuning_screen",
+]
 
 
 def _gain(row: Mapping[str, Any]) -> Text:
@@ -210,6 +217,37 @@ def retrain_screen(report: Mapping[str, Any]) -> Group:
     if report.get("translation"):
         parts += [Text(), translation_screen(report["translation"])]
     return Group(*parts)
+
+
+def tuning_screen(tuning: Mapping[str, Any]) -> Group:
+    """Show what a search found, and whether the default stays."""
+    verdict = "the winner replaces the default" if tuning["accepted"] else "the default stays"
+    table = _table("Settings")
+    table.add_column("setting")
+    for name in ("default", "best trial"):
+        table.add_column(name, justify="right")
+    for name, value in tuning["default"].items():
+        table.add_row(name, f"{value:g}", f"{tuning['best'][name]:g}")
+    risk = tuning["overfitting"]
+    return Group(
+        Text(verdict, style="bold"),
+        Text(
+            f"{tuning['trials']} trials, {tuning['pruned']} pruned, on {tuning['span']['first']} "
+            f"to {tuning['span']['search_last']}; judged to {tuning['span']['last']}"
+        ),
+        Text(f"search loss {tuning['best_loss']:.4f}, default {tuning['default_loss']:.4f}"),
+        Text(
+            f"held-back gain over the default {tuning['held_gain']:+.4f} "
+            f"[{tuning['held_lo']:+.4f}, {tuning['held_hi']:+.4f}]"
+        ),
+        Text(
+            "probability of overfitting "
+            + ("unknown: one trial" if risk is None else f"{risk:.2f}")
+            + ("" if tuning["reproducible"] else "; several workers: not reproducible")
+        ),
+        table,
+        Text(f"study {tuning['storage']}"),
+    )
 
 
 def demo_screen(

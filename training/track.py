@@ -14,33 +14,19 @@ from typing import Any
 from features.errors import StormpetrelError, UsageError
 from features.home import Home
 from training.atomic import write_json
+from training.metrics import metrics_of
 from training.promote import read_champion
 from training.records import load_report, run_folder, versions
 from training.settings import TrainingSettings
 
 __all__ = [
     "init_tracking",
-    "metrics_of",
     "own_uri",
     "pending",
     "push",
     "sync_aliases",
     "tracking_uri",
 ]
-
-UNITS = {
-    "gain": "share",
-    "gain_lo": "share",
-    "gain_hi": "share",
-    "log_loss": "nats",
-    "log_loss_best_baseline": "nats",
-    "log_loss_climatology": "nats",
-    "brier": "squared",
-    "auc": "area",
-    "ece": "probability",
-    "base_rate": "share",
-    "n": "sessions",
-}
 
 DESCRIPTION = """\
 Probabilities that the volatility regime shifts, with their reasons.
@@ -83,36 +69,6 @@ def init_tracking(home: Home, settings: TrainingSettings, *, uri: str | None = N
         # no absolute path in the database: the home can be moved
         location = f"mlflow-artifacts:/{settings.experiment}"
     return str(mlflow.create_experiment(settings.experiment, artifact_location=location))
-
-
-def metrics_of(report: dict[str, Any]) -> dict[str, float]:
-    """Metrics by moment and head, with the unit at the end of each name."""
-    metrics: dict[str, float] = {"retrain_seconds": float(report["seconds"])}
-    for row in report["skill"]:
-        head = f"{row['at']}/{row['head']}_{row['horizon']:02d}"
-        for name, unit in UNITS.items():
-            if row[name] is not None:
-                metrics[f"{head}_{name}_{unit}"] = float(row[name])
-    for row in report["groups"]:
-        if row["gain"] is not None:
-            key = f"groups/{row['group']} {row['at']} {row['head']}_{row['horizon']:02d}_gain_share"
-            metrics[key] = float(row["gain"])
-    metrics |= _translation_metrics(report.get("translation") or {})
-    return metrics
-
-
-def _translation_metrics(told: dict[str, Any]) -> dict[str, float]:
-    metrics = {
-        f"translation/{name}": float(told[name])
-        for name in ("clusters", "weak_clusters")
-        if told.get(name) is not None
-    }
-    for row in told.get("skill", []):
-        for name in ("gain", "gain_lo", "gain_hi"):
-            if row[name] is not None:
-                key = f"translation/{row['forecast']} over {row['against']}_{name}_share"
-                metrics[key] = float(row[name])
-    return metrics
 
 
 def push(home: Home, model_version: str, settings: TrainingSettings) -> str:

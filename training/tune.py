@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from features.errors import UsageError
 from features.home import Home
+from training.alone import alone
 from training.atomic import write_json
 from training.evaluate import gain
 from training.inputs import check_until, gather
@@ -26,7 +26,7 @@ from training.search_space import SPACE, default_parameters, with_parameters
 from training.settings import TrainingSettings, load_settings
 from training.splits import walk_forward_folds
 from training.study import Study, open_study, run_trials, trial_table
-from training.tuning_folds import TuningFolds, build_folds, fold_losses, relative_loss
+from training.tuning_folds import TuningFolds, build_folds, fold_losses
 
 __all__ = ["TuneReport", "tune", "tune_dataset"]
 
@@ -81,6 +81,10 @@ class TuneReport:
         """Return all fields; the trial table is one list."""
         return asdict(self)
 
+    def summary(self) -> dict[str, Any]:
+        """Return all fields but the trial table."""
+        return {name: value for name, value in asdict(self).items() if name != "table"}
+
 
 def tune(
     home: Home,
@@ -123,28 +127,32 @@ def tune(
         If `trials` or `workers` is below 1, or the dates are impossible.
     DataError
         If the span is too short to tune on.
+    RefusedError
+        If a retrain or another search holds the home for longer than ``lock_wait_seconds``.
     """
     if trials < 1 or workers < 1:
         raise UsageError(f"`trials` and `workers` must be 1 or more, got {trials} and {workers}.")
     settings = load_settings(home)
     day, spine = check_until(home, until)
     tell = progress or _silent
-    inputs = gather(home, day, spine, (at,), progress=lambda f, w: tell(0.1 * f, w))
     from models.settings import ModelSettings
 
-    report = tune_dataset(
-        home,
-        inputs.datasets[at],
-        settings,
-        ModelSettings.from_json(home.config_section("models")),
-        data_hash=inputs.data_hash,
-        trials=trials,
-        workers=workers,
-        storage=storage,
-        seed=seed,
-        progress=lambda f, w: tell(0.1 + 0.9 * f, w),
-    )
-    write_json(home.mlruns / "tuning" / f"{report.study}.json", report.to_json())
+    model = ModelSettings.from_json(home.config_section("models"))
+    with alone(home, settings, tell):
+        inputs = gather(home, day, spine, (at,), progress=lambda f, w: tell(0.1 * f, w))
+        report = tune_dataset(
+            home,
+            inputs.datasets[at],
+            settings,
+            model,
+            data_hash=inputs.data_hash,
+            trials=trials,
+            workers=workers,
+            storage=storage,
+            seed=seed,
+            progress=lambda f, w: tell(0.1 + 0.9 * f, w),
+        )
+        write_json(home.mlruns / "tuning" / f"{report.study}.json", report.to_json())
     return report
 
 
@@ -291,10 +299,3 @@ def _study_name(at: str, data_hash: str, folds: TuningFolds, model: Any, seed: i
 
 def _silent(fraction: float, what: str) -> None:
     return None
-
-
-# kept next to the objective that uses it, for callers that judge settings by hand
-def search_loss(dataset: Any, folds: TuningFolds, settings: Any, fit: Any) -> float:
-    """Relative loss of one setting over all search folds, without a study."""
-    rows = [fold_losses(f, dataset, settings, folds.heads, fit) for f in folds.search]
-    return float(np.mean([relative_loss(part) for part in rows]))

@@ -66,20 +66,18 @@ def retrain(
 
     session = parse_date(until, "--until") if until else last_closed()
     with progress_bar("retraining") as progress:
-        chosen = None
+        found = None
         if trials:
-            from models.settings import ModelSettings
             from training.tune import tune as search
 
             found = search(open_home(home), until=session, trials=trials, progress=progress)
-            chosen = ModelSettings.from_json(found.settings)
         report = train(
             open_home(home),
             until=session,
             groups=groups,
             all_heads=all_heads,
             processes=processes,
-            model_settings=chosen,
+            tuning=found,
             progress=progress,
         ).to_json()
     if as_json:
@@ -118,9 +116,10 @@ def tune(
         )
     if as_json:
         print_json(report.to_json())
-    else:
-        verdict = "found better settings" if report.accepted else "the default stays"
-        say(f"{verdict}: {report.settings}")
+        return
+    from training.screen import tuning_screen
+
+    show(tuning_screen(report.to_json()))
 
 
 @app.command(rich_help_panel=LABORATORY)

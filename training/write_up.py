@@ -54,6 +54,7 @@ def note(report: RetrainReport, skill: pd.DataFrame) -> str:
         f"Trained on everything known by {report.until}. "
         + ("Answers with the baseline (fallback)." if report.fallback else "")
         + ("Promoted." if report.promoted else "Not promoted."),
+        *([_tuned(report.tuning)] if report.tuning else []),
         "",
         "| head | n | gain over best baseline | 90 % interval |",
         "|---|---|---|---|",
@@ -68,6 +69,17 @@ def note(report: RetrainReport, skill: pd.DataFrame) -> str:
         *(f"- {a.gate}: {'passed' if a.passed else 'CLOSED'}, {a.detail}" for a in report.gates),
     ]
     return "\n".join(lines)
+
+
+def _tuned(tuning: dict[str, Any]) -> str:
+    risk = tuning["overfitting"]
+    return (
+        f"Tuned on {tuning['span']['first']} to {tuning['span']['last']}: "
+        + ("the winner replaces the default" if tuning["accepted"] else "the default stays")
+        + f" after {tuning['trials']} trials ({tuning['pruned']} pruned); held-back gain "
+        f"{tuning['held_gain']:+.4f} [{tuning['held_lo']:+.4f}, {tuning['held_hi']:+.4f}]"
+        + (f"; probability of overfitting {risk:.2f}." if risk is not None else ".")
+    )
 
 
 def catalogue_table(features: pd.DataFrame) -> pd.DataFrame:

@@ -21,11 +21,13 @@ from features.store import MarketStore
 from models.bundle import load_bundle
 from models.settings import ModelSettings
 from serving.replay import replay, replay_rows
+from training.metrics import metrics_of
 from training.records import load_oos, run_folder
 from training.retrain import retrain
 from training.served_frame import forecast_frame
 from training.settings import load_settings
-from training.track import metrics_of, pending, push
+from training.track import pending, push
+from training.tune import TuneReport
 from training.ui import start_ui
 
 SMALL = ModelSettings(blocks=3, rounds=15, paths=80)
@@ -163,7 +165,7 @@ def test_a_second_retrain_is_refused_while_one_runs(market: Path, tmp_path: Path
     home.writable(home.mlruns)
     with (
         FileLock(home.mlruns / ".retrain.lock"),
-        pytest.raises(RefusedError, match="another retrain has held"),
+        pytest.raises(RefusedError, match="another retrain or search has held"),
     ):
         retrain(home, until=UNTIL, ats=MOMENTS, model_settings=SMALL, groups=False)
     assert not (home.mlruns / "champion.json").exists()
@@ -175,7 +177,7 @@ def test_a_tracking_failure_keeps_the_model_and_a_later_push_sends_it_to_a_serve
     home = fresh(market, tmp_path / "home")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere://127.0.0.1")
     report = retrain(
-        home, until=UNTIL, ats=("evening",), groups=False, model_settings=SMALL, processes=1
+        home, until=UNTIL, ats=("evening",), groups=False, tuning=searched(), processes=1
     )
     assert report.run_id is None and report.tracking_error
     bundle = home.mlruns / "bundles" / report.model_version
@@ -191,7 +193,14 @@ def test_a_tracking_failure_keeps_the_model_and_a_later_push_sends_it_to_a_serve
 
         client = mlflow.MlflowClient(server.address)
         assert client.get_run(run_id).data.tags["model_version"] == report.model_version
-        assert "run/report.json" in {f.path for f in client.list_artifacts(run_id, "run")}
+        artifacts = {f.path for f in client.list_artifacts(run_id, "run")}
+        # the search is one table in the run, not a run for each trial
+        assert {"run/report.json", "run/trials.csv"} <= artifacts
+        run = client.get_run(run_id)
+        assert run.data.metrics["tuning/held_gain_share"] == 0.02
+        assert "Tuned on 2019-01-02 to 2022-12-30" in run.data.tags["mlflow.note.content"]
+        assert run.data.params["models.rounds"] == "15"
+        assert len(client.search_runs([run.info.experiment_id])) == 1
         alias = "champion" if report.promoted else "challenger"
         model = client.get_model_version_by_alias(settings.registered_model, alias)
         fetched = mlflow.pyfunc.load_model(f"models:/{settings.registered_model}/{model.version}")
@@ -201,6 +210,34 @@ def test_a_tracking_failure_keeps_the_model_and_a_later_push_sends_it_to_a_serve
     finally:
         server.stop()
     assert pending(home) == []
+
+
+def searched() -> TuneReport:
+    span = {"first": "2019-01-02", "search_last": "2021-12-31", "last": "2022-12-30"}
+    found = {"lambda_l2": 20.0, "num_leaves": 4.0}
+    return TuneReport(
+        study="s",
+        storage="tuning/s.journal",
+        until="2022-12-30",
+        span=span,
+        heads=["shift_up_5"],
+        trials=2,
+        completed=2,
+        pruned=0,
+        accepted=True,
+        settings=SMALL.to_json(),
+        best=found,
+        default=found,
+        best_loss=0.8,
+        default_loss=0.9,
+        held_gain=0.02,
+        held_lo=0.01,
+        held_hi=0.03,
+        overfitting=0.25,
+        overfitting_splits=6,
+        reproducible=True,
+        table=[{"number": 0, "loss": 0.9}, {"number": 1, "loss": 0.8}],
+    )
 
 
 def free_port() -> int:

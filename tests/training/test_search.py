@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import signal
@@ -10,10 +11,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from features.home import Home
 from models.dataset import Dataset
 from models.settings import ModelSettings
+from training.screen import tuning_screen
 from training.search_space import SPACE, default_parameters
 from training.settings import TrainingSettings
 from training.study import open_study, run_trials, trial_table
@@ -127,3 +130,19 @@ def test_tuning_replaces_the_default_only_by_what_is_better_where_nobody_looked(
     assert not alone.accepted
     assert alone.overfitting is None
     assert alone.settings == ModelSettings().to_json()
+
+
+def test_what_a_search_found_fits_the_screen(home: Home, dataset: Dataset, oracle: Any) -> None:
+    settings = TrainingSettings(
+        bootstrap_repeats=200, min_train_sessions=700, group_heads=("shift_up_5",)
+    )
+    report = tune_dataset(
+        home, dataset, settings, ModelSettings(), data_hash="d", trials=3, fit=oracle
+    )
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(tuning_screen(report.to_json()))
+    text = console.export_text()
+    assert "3 trials" in text and "held-back gain over the default" in text
+    assert all(name in text for name in SPACE)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "table" not in report.summary() and report.summary()["trials"] == 3

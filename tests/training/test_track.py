@@ -11,9 +11,10 @@ from features.errors import StormpetrelError, UsageError
 from features.home import PROJECT_ROOT, Home
 from training.artifact_hook import artifact_folder, repository
 from training.atomic import write_json
+from training.metrics import metrics_of
 from training.records import load_report, run_folder
 from training.settings import TrainingSettings
-from training.track import init_tracking, metrics_of, pending, push, tracking_uri
+from training.track import init_tracking, pending, push, tracking_uri
 from training.ui import ui_command, ui_environment
 
 REPORT: dict[str, Any] = {

@@ -139,7 +139,7 @@ class Translation:
             lo,
             hi,
             float(self.model.intercept),
-            tuple(zip(names, told, map(float, parts), strict=True)),
+            tuple(zip(names, told, (parts + 0.0).tolist(), strict=True)),
         )
 
     def coefficients(self) -> list[dict[str, Any]]:

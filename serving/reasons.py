@@ -17,7 +17,7 @@ from serving.evidence import gather
 from serving.ledger import Ledger
 from serving.translation import HEAD, translation_answer
 
-__all__ = ["LAST", "OFFSET", "PRIOR", "TOTAL", "drift", "explain_rows", "told"]
+__all__ = ["LAST", "OFFSET", "PRIOR", "TOTAL", "drift", "explain_rows", "start_name", "told"]
 
 Progress = Callable[[float, str], None]
 
@@ -80,7 +80,8 @@ def explain_rows(document: Mapping[str, Any], head: str, horizon: int) -> list[d
     document : mapping
         A forecast of `score`.
     head : str
-        A head, or ``translation``, whose prior is the base rate.
+        A head, or ``translation``: its prior is the base rate, its offset every input at its
+        mean, and it has no boosters, calibration or coherence.
     horizon : int
 
     Returns
@@ -112,7 +113,8 @@ def explain_rows(document: Mapping[str, Any], head: str, horizon: int) -> list[d
     features.sort(key=lambda name: (-abs(found[name]["log_odds"]), name))
     terms = [(OFFSET, answer["base_log_odds"] - start)]
     terms += [(name, found[name]["log_odds"]) for name in features]
-    terms += [(name, found[name]["log_odds"] if name in found else 0.0) for name in LAST]
+    if head != HEAD:
+        terms += [(name, found[name]["log_odds"] if name in found else 0.0) for name in LAST]
     rows = [_row(PRIOR, PRIOR, None, start, None, start)]
     total = start
     for (name, push), (_, points) in zip(terms, probability_points(start, terms), strict=True):
@@ -122,6 +124,11 @@ def explain_rows(document: Mapping[str, Any], head: str, horizon: int) -> list[d
         rows.append(_row(name, group, value, push, points, total))
     rows.append(_row(TOTAL, TOTAL, None, total, None, total))
     return rows
+
+
+def start_name(head: str) -> str:
+    """Name what the terms of a head start from."""
+    return "base rate" if head == HEAD else "path prior"
 
 
 def drift(documents: Sequence[Mapping[str, Any]], head: str, horizon: int) -> dict[str, Any]:

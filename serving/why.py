@@ -14,7 +14,7 @@ from rich.text import Text
 from features.errors import HomeError, UsageError
 from features.home import Home
 from features.sessions import calendar
-from serving.reasons import drift, explain_rows, told
+from serving.reasons import drift, explain_rows, start_name, told
 from serving.why_plot import draw_drift, draw_waterfall
 from serving.why_screen import drift_screen, why_table
 
@@ -56,8 +56,9 @@ def explain_session(
     rows = explain_rows(document, head, horizon)
     name = f"{document['session']}-{at}-{head}-{horizon}.png"
     doubts = document["data_quality"]
-    title = f"{head} {horizon}, {document['session']} {at}: from the path prior to the forecast"
-    picture = draw_waterfall(_place(home, png, name), rows, title)
+    start = start_name(head)
+    title = f"{head} {horizon}, {document['session']} {at}: from the {start} to the forecast"
+    picture = draw_waterfall(_place(home, png, name), rows, title, start=start)
     out = {
         "session": document["session"],
         "at": at,

@@ -18,8 +18,10 @@ COLOURS = ("#9aa5b1", "#1f2a36", "#c8553d", "#2b7a9b", "#d9a441", "#6b8f71", "#8
 FEATURES = 10
 
 
-def draw_waterfall(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Path:
-    """Draw the way from the path prior to the forecast, bar by bar, in log odds.
+def draw_waterfall(
+    path: Path, rows: Sequence[Mapping[str, Any]], title: str, *, start: str = "path prior"
+) -> Path:
+    """Draw the way from the prior to the forecast, bar by bar, in log odds.
 
     Parameters
     ----------
@@ -28,8 +30,10 @@ def draw_waterfall(path: Path, rows: Sequence[Mapping[str, Any]], title: str) ->
     rows : sequence of mapping
         From `serving.reasons.explain_rows`.
     title : str
+    start : str
+        Name of the prior.
     """
-    bars = _bars(rows)
+    bars = _bars(rows, start)
     figure, axis = _figure(9.0, 1.6 + 0.36 * len(bars))
     stand = 0.0
     for place, (_, push, label) in enumerate(bars):
@@ -105,22 +109,25 @@ def draw_drift(path: Path, sessions: Sequence[Mapping[str, Any]], title: str) ->
     return _save(figure, path)
 
 
-def _bars(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, str]]:
+def _bars(rows: Sequence[Mapping[str, Any]], start: str) -> list[tuple[str, float, str]]:
     """Prior, offset, the largest features, the rest as one, other terms if not zero, total."""
     named = {row["term"]: row for row in rows if row["term"] in (PRIOR, OFFSET, TOTAL, *LAST)}
     features = [row for row in rows if row["term"] not in named]
-    bars = [_bar(named[PRIOR]), _bar(named[OFFSET]), *map(_bar, features[:FEATURES])]
+    bars = [
+        (start, *_bar(named[PRIOR])[1:]),
+        _bar(named[OFFSET]),
+        *map(_bar, features[:FEATURES]),
+    ]
     if rest := features[FEATURES:]:
         push, points = sum(r["log_odds"] for r in rest), sum(r["points"] for r in rest)
         bars.append((f"{len(rest)} other features", push, f"{points:+.1f} points"))
-    bars += [_bar(named[name]) for name in LAST if named[name]["log_odds"] != 0.0]
+    bars += [_bar(named[name]) for name in LAST if name in named and named[name]["log_odds"]]
     return [*bars, _bar(named[TOTAL])]
 
 
 def _bar(row: Mapping[str, Any]) -> tuple[str, float, str]:
     if row["term"] in (PRIOR, TOTAL):
-        name = "path prior" if row["term"] == PRIOR else "= forecast"
-        return name, row["log_odds"], f"{100 * row['probability']:.1f} %"
+        return "= forecast", row["log_odds"], f"{100 * row['probability']:.1f} %"
     value = "" if row["value"] is None else f" = {row['value']:,.4g}"
     return f"{row['term']}{value}", row["log_odds"], f"{row['points']:+.1f} points"
 

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from serving.reasons import LAST, OFFSET, PRIOR, explain_rows
+from serving.reasons import LAST, OFFSET, PRIOR, explain_rows, start_name
 
 __all__ = ["drift_screen", "percent", "plain_table", "why_table"]
 
@@ -32,11 +32,12 @@ def percent(value: float | None) -> str:
 def why_table(document: Mapping[str, Any], head: str, horizon: int) -> Table:
     """Show what leads from the path prior to one probability, in log odds and in points."""
     prior, *terms, total = explain_rows(document, head, horizon)
-    table = plain_table(f"Why: {head} {horizon}, from the path prior, in terms that add up")
+    start = start_name(head)
+    table = plain_table(f"Why: {head} {horizon}, from the {start}, in terms that add up")
     table.add_column("term")
     for name in ("value", "log odds", "points"):
         table.add_column(name, justify="right")
-    table.add_row("path prior", "", f"{prior['log_odds']:+.3f}", percent(prior["probability"]))
+    table.add_row(start, "", f"{prior['log_odds']:+.3f}", percent(prior["probability"]))
     named = {row["term"]: row for row in terms if row["term"] in (OFFSET, *LAST)}
     features = [row for row in terms if row["term"] not in named]
     _why_row(table, named[OFFSET])
@@ -47,7 +48,8 @@ def why_table(document: Mapping[str, Any], head: str, horizon: int) -> Table:
         push, points = sum(r["log_odds"] for r in rest), sum(r["points"] for r in rest)
         table.add_row(f"{len(rest)} other features", "", f"{push:+.3f}", f"{points:+.1f}")
     for name in LAST:
-        _why_row(table, named[name])
+        if name in named:
+            _why_row(table, named[name])
     total_odds = f"{total['log_odds']:+.3f}"
     table.add_row("= forecast", "", total_odds, percent(total["probability"]), style="bold")
     return table

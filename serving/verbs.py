@@ -217,11 +217,9 @@ def track_record(
     if as_json:
         print_json(document)
         return
-    from features.screen import records_table
+    from features.screen import document_screen
 
-    for name, rows in document.items():
-        if isinstance(rows, list) and rows and isinstance(rows[0], dict):
-            show(records_table(name, rows))
+    show(document_screen(document))
 
 
 @app.command(rich_help_panel=EVENING)

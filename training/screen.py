@@ -13,15 +13,18 @@ from rich.text import Text
 
 __all__ = [
     "demo_screen",
+    "gain_text",
     "gate_table",
     "group_tables",
+    "plain_table",
     "retrain_screen",
     "skill_tables",
     "tuning_screen",
 ]
 
 
-def _gain(row: Mapping[str, Any]) -> Text:
+def gain_text(row: Mapping[str, Any]) -> Text:
+    """Write a gain with its interval, green or red where that leaves zero out."""
     if row["gain"] is None:
         return Text("·", style="dim")
     if row["gain_lo"] is None or row["gain_hi"] is None:
@@ -40,7 +43,7 @@ def skill_tables(skill: Sequence[Mapping[str, Any]]) -> Group:
         Text("Skill out of sample: gain in log loss over the best baseline, 90 % interval", "bold")
     ]
     for at in dict.fromkeys(row["at"] for row in skill):
-        table = _table(str(at))
+        table = plain_table(str(at))
         table.add_column("head")
         for name in ("h", "n"):
             table.add_column(name, justify="right")
@@ -54,7 +57,7 @@ def skill_tables(skill: Sequence[Mapping[str, Any]]) -> Group:
                     str(row["horizon"]),
                     f"{row['n']:,}",
                     row["best_baseline"],
-                    _gain(row),
+                    gain_text(row),
                     _number(row["ece"], ".3f"),
                 )
         parts += [table]
@@ -78,7 +81,7 @@ def group_tables(groups: Sequence[Mapping[str, Any]]) -> Group:
         *(Text(f"{mark} {note}", "dim") for note, mark in marks.items()),
     ]
     for at in dict.fromkeys(row["at"] for row in groups):
-        table = _table(str(at))
+        table = plain_table(str(at))
         table.add_column("group")
         table.add_column("head")
         table.add_column("h", justify="right")
@@ -87,7 +90,7 @@ def group_tables(groups: Sequence[Mapping[str, Any]]) -> Group:
         for row in groups:
             if row["at"] == at:
                 mark = "*" if row.get("useful") else marks.get(row["note"] or "", "")
-                table.add_row(row["group"], row["head"], str(row["horizon"]), _gain(row), mark)
+                table.add_row(row["group"], row["head"], str(row["horizon"]), gain_text(row), mark)
         parts += [table]
     return Group(*parts)
 
@@ -95,7 +98,7 @@ def group_tables(groups: Sequence[Mapping[str, Any]]) -> Group:
 def direction_screen(rows: Sequence[Mapping[str, Any]]) -> Group:
     """Show whether liquidations know more than equity and VIX moves up to the same moment."""
     marks = _footnotes(rows)
-    table = _table("Which way does it run? Gain over what the other side's moves said already")
+    table = plain_table("Which way does it run? Gain over what the other side's moves said already")
     for name in ("question", "at", "target"):
         table.add_column(name)
     table.add_column("gain")
@@ -103,7 +106,7 @@ def direction_screen(rows: Sequence[Mapping[str, Any]]) -> Group:
     for row in rows:
         target = f"{row['head']} {row['horizon']}"
         mark = marks.get(row["note"] or "", "")
-        table.add_row(row["question"], row["at"], target, _gain(row), mark)
+        table.add_row(row["question"], row["at"], target, gain_text(row), mark)
     return Group(table, *(Text(f"{mark} {note}", "dim") for note, mark in marks.items()))
 
 
@@ -114,7 +117,7 @@ def _footnotes(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def study_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Show what followed cascades, less what followed matched days."""
-    table = _table("After cascades, less matched days (a look back, no forecast)")
+    table = plain_table("After cascades, less matched days (a look back, no forecast)")
     table.add_column("outcome")
     for name in ("sessions", "events", "difference", "90 % interval"):
         table.add_column(name, justify="right")
@@ -150,7 +153,7 @@ def translation_screen(told: Mapping[str, Any]) -> Group:
         )
     if told["reason"] is not None:
         parts.append(Text(f"no score: {told['reason']}", "yellow"))
-    table = _table("Log odds for one standard deviation")
+    table = plain_table("Log odds for one standard deviation")
     table.add_column("input")
     for name in ("known", "log odds", "90 % interval"):
         table.add_column(name, justify="right")
@@ -161,25 +164,26 @@ def translation_screen(told: Mapping[str, Any]) -> Group:
             f"{row['coefficient']:+.2f}",
             f"[{row['lo']:+.2f}, {row['hi']:+.2f}]",
         )
-    skill = _table("Out of sample, gain in log loss")
+    skill = plain_table("Out of sample, gain in log loss")
     for name in ("forecast", "against"):
         skill.add_column(name)
     skill.add_column("n", justify="right")
     skill.add_column("gain")
     for row in told["skill"]:
-        skill.add_row(row["forecast"], row["against"], f"{row['n']:,}", _gain(row))
+        skill.add_row(row["forecast"], row["against"], f"{row['n']:,}", gain_text(row))
     if told["coefficients"]:
         parts.append(table)
     return Group(*parts, skill)
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
+    """Start a table without lines."""
     return Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
 
 
 def gate_table(gates: Sequence[Mapping[str, Any]]) -> Table:
     """Show each gate, whether it passed, and why."""
-    table = _table("Gates")
+    table = plain_table("Gates")
     table.add_column("gate")
     table.add_column("passed")
     table.add_column("detail", overflow="fold")
@@ -222,7 +226,7 @@ def retrain_screen(report: Mapping[str, Any]) -> Group:
 def tuning_screen(tuning: Mapping[str, Any]) -> Group:
     """Show what a search found, and whether the default stays."""
     verdict = "the winner replaces the default" if tuning["accepted"] else "the default stays"
-    table = _table("Settings")
+    table = plain_table("Settings")
     table.add_column("setting")
     for name in ("default", "best trial"):
         table.add_column(name, justify="right")

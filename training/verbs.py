@@ -136,11 +136,10 @@ def evaluate(
     if as_json:
         print_json(document)
         return
-    from features.screen import records_table
+    from training.screen_evaluate import evaluate_screen
+    from training.settings import load_settings
 
-    for name, rows in document.items():
-        if isinstance(rows, list) and rows and isinstance(rows[0], dict):
-            show(records_table(name, rows))
+    show(evaluate_screen(document, load_settings(open_home(home)).primary))
 
 
 @app.command(rich_help_panel=LABORATORY)

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from models.scores import brier
 from training.diagnostics import alarms, brier_parts, claims, diagnose, lead_times
+from training.evaluate import skill_table
+from training.report import clean
+from training.screen_evaluate import evaluate_screen
 from training.settings import TrainingSettings
 from training.strata import event_windows, strata
 
@@ -104,3 +110,69 @@ def test_claims_are_corrected_over_all_heads() -> None:
     table = claims(skill)
     assert table["p_holm"].tolist() == pytest.approx([0.02, 0.5])
     assert table["q_bh"].tolist() == pytest.approx([0.02, 0.5])
+
+
+def test_the_screen_of_a_run_shows_every_head_in_eighty_columns(quick: TrainingSettings) -> None:
+    oos = rows_for_screen()
+    skill = skill_table(oos, quick)
+    document = {
+        "model_version": "2024-12-31-00000000",
+        "until": "2024-12-31",
+        "oos_path": "oos.parquet",
+        "baselines": {
+            "compared": ["climatology", "prior"],
+            "left_out": [{"baseline": "gjr_garch", "why": "not installed"}],
+        },
+        "skill": clean(skill),
+        "groups": [],
+        "gates": [{"gate": "data", "passed": True, "detail": "unbroken " * 20}],
+        "diagnostics": clean(diagnose(oos)),
+        "strata": [
+            {
+                "at": "evening",
+                "head": "shift_up",
+                "horizon": 5,
+                "kind": "year",
+                "stratum": "2020",
+                "n": 252,
+                "base_rate": None,
+                "gain": 0.1,
+                "gain_lo": -0.2,
+                "gain_hi": 0.3,
+            }
+        ],
+        "claims": clean(claims(skill)),
+    }
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(evaluate_screen(document, ("shift_up_5",)))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    assert text.count("premium_failure") >= 2
+    assert "2020" in text and "+0.100 [-0.200, +0.300]" in text
+    assert "left out: gjr_garch: not installed" in text
+
+
+def rows_for_screen() -> pd.DataFrame:
+    rng = np.random.default_rng(2)
+    parts = []
+    for head, horizon in (("shift_up", 5), ("premium_failure", 21)):
+        y = (rng.random(400) < 0.2).astype(float)
+        p = 0.2 + 0.2 * (y - 0.2) + 0.05 * rng.standard_normal(400)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "session": pd.bdate_range("2020-01-01", periods=400).as_unit("us"),
+                    "at": "evening",
+                    "head": head,
+                    "horizon": horizon,
+                    "y": y,
+                    "p": np.clip(
+                        0.2 + 0.2 * (y - 0.2) + 0.05 * rng.standard_normal(400), 0.01, 0.9
+                    ),
+                    "prior": 0.2,
+                    "climatology": 0.2,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)

@@ -11,7 +11,6 @@ from rich.text import Text
 
 __all__ = [
     "catalogue_table",
-    "document_screen",
     "import_screen",
     "layouts_text",
     "records_table",
@@ -38,18 +37,6 @@ def records_table(
     for record in records:
         table.add_row(*(_cell(record.get(name)) for name in names))
     return table
-
-
-def document_screen(document: Mapping[str, Any]) -> Group:
-    """Draw each table of a JSON document, in order; its single values first."""
-    single = {k: v for k, v in document.items() if not isinstance(v, list | dict)}
-    facts = [Text(f"{name} {_cell(value)}") for name, value in single.items()]
-    tables = [
-        records_table(name, rows)
-        for name, rows in document.items()
-        if isinstance(rows, list) and rows and isinstance(rows[0], dict)
-    ]
-    return Group(*facts, *tables)
 
 
 def _cell(value: Any) -> str:

@@ -18,6 +18,7 @@ __all__ = ["skill_rows", "track_record"]
 
 _ALARM_RATE = 0.10  # hits and false alarms are shown at this share of sessions
 _BINS = 10
+_MIN_BLOCKS = 3
 _SEED = 20080915  # of the laboratory's skill tables: the same rows give the same interval
 
 
@@ -78,7 +79,8 @@ def skill_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
         ``log_loss`` and its baselines, ``gain`` with its block-bootstrap interval against the
         best baseline, Brier score, AUC, calibration error with the band that a
         calibrated forecast would show, hit rate, hits and false alarms at a 10 % alarm rate, and
-        the reliability curve. Null where there are too few rows.
+        the reliability curve. Intervals are null below three bootstrap
+        blocks.
     """
     table = []
     for _, part in rows.groupby(["at", "head", "horizon"], sort=True):
@@ -98,6 +100,8 @@ def _judge(rows: pd.DataFrame) -> dict[str, Any]:
     horizon = int(rows["horizon"].iloc[0])
     block = max(21, 2 * horizon)
     won = gain(y, p, baselines, block=block, seed=_SEED)
+    # fewer blocks than this give a bootstrap nothing to draw from
+    enough = len(y) >= _MIN_BLOCKS * block
     both = 0 < y.sum() < len(y)
     forecast, observed, count = calibration_bins(y, p, bins=_BINS)
     low, high = ece_band(p, horizon=horizon, bins=_BINS)
@@ -118,10 +122,10 @@ def _judge(rows: pd.DataFrame) -> dict[str, Any]:
         "best_baseline": won.best_baseline,
         "log_loss_best_baseline": won.log_loss_best_baseline,
         "gain": won.gain,
-        "gain_lo": _finite(won.lo),
-        "gain_hi": _finite(won.hi),
+        "gain_lo": _finite(won.lo) if enough else None,
+        "gain_hi": _finite(won.hi) if enough else None,
         "ece": ece(y, p, bins=_BINS),
-        "ece_band": [_finite(low), _finite(high)],
+        "ece_band": [_finite(low), _finite(high)] if enough else None,
         "calibration": [
             {"forecast": float(f), "observed": float(o), "n": int(n)}
             for f, o, n in zip(forecast, observed, count, strict=True)

@@ -217,9 +217,9 @@ def track_record(
     if as_json:
         print_json(document)
         return
-    from features.screen import document_screen
+    from serving.track_screen import track_screen
 
-    show(document_screen(document))
+    show(track_screen(document))
 
 
 @app.command(rich_help_panel=EVENING)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from features.home import Home
 from features.pipeline import spine
@@ -15,6 +18,7 @@ from serving.ledger import Ledger
 from serving.monitor import health, health_path, write_health
 from serving.score import run_scores
 from serving.track import skill_rows, track_record
+from serving.track_screen import track_screen
 
 NOW = pd.Timestamp("2023-04-01 12:00", tz="UTC")
 
@@ -66,6 +70,42 @@ def test_the_skill_table_is_that_of_the_walk_forward_rows() -> None:
     (mine,) = skill_rows(rows)
     for key in ("n", "base_rate", "log_loss", "log_loss_climatology", "brier", "auc"):
         assert mine[key] == pytest.approx(walked[key], abs=1e-12), key
+
+
+def test_a_young_track_record_has_no_interval_and_fits_eighty_columns() -> None:
+    n = 62
+    y = (np.arange(n) % 5 == 0).astype(float)
+    rows = pd.DataFrame(
+        {
+            "session": pd.bdate_range("2022-01-03", periods=n),
+            "at": "evening",
+            "head": "premium_failure",
+            "horizon": 5,
+            "y": y,
+            "p": 0.2 + 0.1 * y,
+            "prior": 0.2,
+            "climatology": 0.3,
+        }
+    )
+    (young,) = skill_rows(rows)
+    assert young["gain"] > 0.0
+    assert young["gain_lo"] is None and young["gain_hi"] is None and young["ece_band"] is None
+    older = pd.concat([rows, rows.tail(1).assign(session=pd.Timestamp("2022-06-01"))])
+    (known,) = skill_rows(older)
+    assert known["gain_lo"] < known["gain"] < known["gain_hi"]
+
+    document = {
+        "sessions_recorded": 63,
+        "sessions_in_sample": 0,
+        "outcomes_new": 1,
+        "outcomes_waiting": 0,
+        "skill": [young, known],
+    }
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(track_screen(document))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 80 and "…" not in text
+    assert f"{young['gain']:+.3f}" in text and f"[{known['gain_lo']:+.3f}," in text
 
 
 def test_health_says_whom_to_trust(home: Home) -> None:

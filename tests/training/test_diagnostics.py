@@ -167,9 +167,7 @@ def rows_for_screen() -> pd.DataFrame:
                     "head": head,
                     "horizon": horizon,
                     "y": y,
-                    "p": np.clip(
-                        0.2 + 0.2 * (y - 0.2) + 0.05 * rng.standard_normal(400), 0.01, 0.9
-                    ),
+                    "p": np.clip(p, 0.01, 0.9),
                     "prior": 0.2,
                     "climatology": 0.2,
                 }

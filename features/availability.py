@@ -39,9 +39,17 @@ def _per_date(
     frame: pd.DataFrame, function: Callable[[pd.DatetimeIndex], pd.DatetimeIndex]
 ) -> pd.DatetimeIndex:
     """Apply `function` to the distinct dates of a frame: long tables repeat each many times."""
-    codes, dates = pd.factorize(frame["date"])
-    known = pd.DatetimeIndex(function(pd.DatetimeIndex(dates).as_unit("us"))).as_unit("us")
-    return known.take(codes)
+    days = frame["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
+    if not len(days):
+        return pd.DatetimeIndex([], dtype="datetime64[us, UTC]")
+    first = days.min()
+    # days are counted, not hashed: a table's span is no longer than its rows are many
+    there = np.flatnonzero(np.bincount(days - first))
+    dates = pd.DatetimeIndex((there + first).astype("datetime64[D]")).as_unit("us")
+    known = pd.DatetimeIndex(function(dates)).as_unit("us")
+    place = np.empty(there[-1] + 1, dtype=np.intp)
+    place[there] = np.arange(len(there))
+    return known.take(place[days - first])
 
 
 def _session_close(frame: pd.DataFrame, calendar: Calendar) -> pd.DatetimeIndex:

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features.errors import DataError
+from features.names import constant, filled, ranked
 from features.schema import Table, arrow_type
 from features.sessions import calendar
 
@@ -54,7 +55,7 @@ def prepared(one: Table, frame: pd.DataFrame, *, source: str, now: pd.Timestamp)
         event_time=one.availability.event_time(rows, calendar()),
         available_at=(known_at if given is None else given.fillna(known_at)).fillna(now),
         ingested_at=now,
-        source=rows["source"].fillna(source) if "source" in rows else source,
+        source=filled(rows["source"], source) if "source" in rows else constant(source, rows.index),
     )
     order, repeated = _sorted_by_key(one, rows)
     if repeated:
@@ -76,7 +77,7 @@ def _sorted_by_key(one: Table, rows: pd.DataFrame) -> tuple[npt.NDArray[np.intp]
     for name in one.key:
         kind = one.column(name).kind
         if kind == "text":
-            keys.append(pd.factorize(rows[name], sort=True)[0])
+            keys.append(ranked(rows[name])[0])
         else:
             plain = rows[name].astype("float64" if kind == "number" else "int64")
             keys.append(plain.to_numpy())
@@ -95,18 +96,21 @@ def _arrow(one: Table, rows: pd.DataFrame) -> pa.Table:
         if name not in rows:
             arrays.append(pa.nulls(len(rows), kept))
         elif kind == "text":
-            arrays.append(_coded(rows[name]))
+            arrays.append(_dictionary(rows[name]))
         elif kind == "moment":
-            naive = rows[name].dt.tz_convert("UTC").dt.tz_localize(None)
-            arrays.append(pa.array(naive, type=kept, from_pandas=True))
+            arrays.append(_moments(rows[name]).view(kept))
         else:
             arrays.append(pa.array(rows[name], type=kept, from_pandas=True))
     return pa.Table.from_arrays(arrays, schema=stored_schema(one))
 
 
-def _coded(texts: pd.Series) -> pa.DictionaryArray:
-    codes, seen = pd.factorize(texts, sort=True)
-    indices = pa.array(codes.astype(np.int32), mask=codes < 0)
-    return pa.DictionaryArray.from_arrays(
-        indices, pa.array([str(text) for text in seen], pa.string())
-    )
+def _moments(moments: pd.Series) -> pa.Array:
+    stamps = pd.DatetimeIndex(moments).as_unit("us").asi8
+    absent = stamps == pd.NaT.value
+    return pa.array(stamps, mask=absent if absent.any() else None)
+
+
+def _dictionary(texts: pd.Series) -> pa.DictionaryArray:
+    codes, names = ranked(texts)
+    indices = pa.array(codes, mask=codes < 0)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))

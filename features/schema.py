@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features.errors import DataError
+from features.names import coded
 from features.sessions import Calendar
 
 __all__ = ["Availability", "Check", "Column", "Kind", "Table", "arrow_type"]
@@ -98,14 +99,15 @@ class Column:
         return found
 
     def _text_faults(self, values: pd.Series) -> list[tuple[str, npt.NDArray[np.bool_]]]:
-        codes, seen = pd.factorize(values)
+        names = coded(values).cat
+        codes = names.codes.to_numpy()
         found: list[tuple[str, npt.NDArray[np.bool_]]] = []
         if self.required:
             found.append((f"`{self.name}` is missing", codes < 0))
         if self.choices:
-            wrong = [code for code, text in enumerate(seen) if text not in self.choices]
+            wrong = ~names.categories.isin(self.choices)
             reason = f"`{self.name}` is none of {', '.join(self.choices)}"
-            found.append((reason, np.isin(codes, wrong)))
+            found.append((reason, np.append(wrong, False)[codes]))
         return found
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from features.schema import Kind
@@ -123,12 +125,14 @@ def melt(rows: pd.DataFrame, columns: dict[str, str], *, name: str, value: str) 
         Names of the series and value columns of the result.
     """
     kept = [one for one in ("date", AVAILABLE_AT) if one in rows]
-    pieces = []
-    for column, series in columns.items():
-        if column in rows:
-            piece = rows.loc[rows[column].notna(), [*kept, column]]
-            pieces.append(piece.rename(columns={column: value}).assign(**{name: series}))
-    return pd.concat(pieces) if pieces else rows.iloc[:0]
+    found = {series: column for column, series in columns.items() if column in rows}
+    if not found:
+        return rows.iloc[:0]
+    levels = rows[list(found.values())].to_numpy(dtype=float)
+    series, line = np.nonzero(~np.isnan(levels.T))
+    named = pd.Categorical.from_codes(series, categories=pd.Index(list(found), dtype="str"))
+    said: dict[str, Any] = {value: levels[line, series], name: named}
+    return rows[kept].take(line).assign(**said)
 
 
 def leave_out(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from features.errors import DataError
+from features.names import coded
 from features.schema import Table
 from features.sessions import calendar
 from features.sources.layout import AVAILABLE_AT, Layout, Part
-from features.sources.read import RawFile, read_file
+from features.sources.read import RawFile
 from features.tables import TABLES
 
 __all__ = ["BAD_SHARE", "TidiedFile", "tidied_file"]
@@ -36,17 +37,16 @@ class TidiedFile:
     faults: Faults
 
 
-def tidied_file(path: Path, layout: Layout, *, now: pd.Timestamp) -> TidiedFile:
-    """Read a file and check every line of it.
+def tidied_file(raw: RawFile, layout: Layout, *, now: pd.Timestamp) -> TidiedFile:
+    """Check every line of a file that was read.
 
     A bad line gives nothing at all: what else stands in it is not trusted either.
 
     Raises
     ------
     DataError
-        If the file cannot be read, lacks a column, or has more than 1 % bad lines.
+        If it has more than 1 % bad lines.
     """
-    raw = read_file(path, layout)
     faults = raw.faults | _without_time(raw.rows, layout)
     rows = raw.rows[~raw.rows.index.isin(list(faults))] if faults else raw.rows
     if layout.tidy is None:
@@ -67,7 +67,7 @@ def tidied_file(path: Path, layout: Layout, *, now: pd.Timestamp) -> TidiedFile:
 def _checked(part: Part, now: pd.Timestamp, faults: Faults) -> Part:
     """Check one table's rows, note the bad lines, and leave out what is no news."""
     table = TABLES[part.table]
-    rows = table.complete(part.rows)
+    rows = table.complete(_named(table, part.rows))
     for line, reason in table.faults(rows).items():
         faults.setdefault(int(str(line)), reason)
     _off_session(table, rows, faults)
@@ -75,6 +75,12 @@ def _checked(part: Part, now: pd.Timestamp, faults: Faults) -> Part:
     rows = _over(table, rows, now, faults, left_out)
     rows = _once(table, rows, faults, left_out)
     return replace(part, rows=rows, left_out=left_out)
+
+
+def _named(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
+    """Turn the text columns into categories: from here on each name is looked at once."""
+    texts = [one.name for one in table.columns if one.kind == "text" and one.name in rows]
+    return rows.assign(**{name: coded(rows[name]) for name in texts})
 
 
 def _mark(rows: pd.DataFrame, marked: npt.NDArray[np.bool_], reason: str, faults: Faults) -> None:
@@ -137,7 +143,7 @@ def _once(
 ) -> pd.DataFrame:
     """Leave out exact repetitions; where one key has different values, trust neither line."""
     key = list(table.key)
-    if not rows.duplicated(key).any():
+    if _ascends(table, rows) or not rows.duplicated(key).any():
         return rows
     said = [column.name for column in table.columns]
     repeated = rows.duplicated(said).to_numpy()
@@ -147,3 +153,28 @@ def _once(
     twice = rows.duplicated(key, keep=False).to_numpy()
     _mark(rows, twice, f"its {' and '.join(key)} stands twice with different values", faults)
     return rows
+
+
+def _ascends(table: Table, rows: pd.DataFrame) -> bool:
+    """Whether the rows stand in the order of their key, by time or by name first: none repeats."""
+    keys: list[npt.NDArray[Any]] = []
+    for name in table.key:
+        values = rows[name]
+        keys.append(
+            values.cat.codes.to_numpy()
+            if table.column(name).kind == "text"
+            else values.to_numpy(dtype=np.float64)
+            if table.column(name).kind == "number"
+            else values.astype("int64").to_numpy()
+        )
+    return _strictly(keys) or _strictly([*keys[1:], keys[0]])
+
+
+def _strictly(keys: list[npt.NDArray[Any]]) -> bool:
+    """Whether each row is greater than the one before, the first key deciding first."""
+    greater = np.zeros(max(len(keys[0]) - 1, 0), dtype=bool)
+    equal = ~greater
+    for values in keys:
+        greater |= equal & (values[1:] > values[:-1])
+        equal &= values[1:] == values[:-1]
+    return bool(greater.all())

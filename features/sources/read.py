@@ -23,7 +23,7 @@ NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "None", ".", "NaT", "<NA>"]
 _PARSED: dict[Kind, pa.DataType] = {
     "date": pa.date32(),
     "moment": pa.timestamp("us", tz="UTC"),
-    "text": pa.string(),
+    "text": pa.dictionary(pa.int32(), pa.string()),
     "number": pa.float64(),
     "flag": pa.bool_(),
 }
@@ -110,11 +110,13 @@ def _parquet(path: Path, layout: Layout) -> pa.Table:
     except pa.ArrowInvalid as error:
         raise DataError(f"is no Parquet file: {error}") from error
     known = _require(file.schema_arrow.names, layout)
-    table = file.read(columns=known)
+    types = {name: _PARSED[layout.kinds[name]] for name in known}
+    texts = [name for name, kind in types.items() if pa.types.is_dictionary(kind)]
+    table = pq.ParquetFile(path, read_dictionary=texts).read(columns=known)
     for place, name in enumerate(known):
         column = table.column(name)
         if not pa.types.is_dictionary(column.type):
-            table = table.set_column(place, name, column.cast(_PARSED[layout.kinds[name]]))
+            table = table.set_column(place, name, column.cast(types[name]))
     return table
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ import pandas as pd
 
 from features.errors import DataError, UsageError
 from features.ingest import Counts
-from features.schema import Table
 from features.sources import (
     tidy_breadth,
     tidy_crypto,
@@ -26,9 +26,10 @@ from features.sources import (
     tidy_liquidations,
     tidy_macro,
 )
+from features.sources.joined import joined
 from features.sources.layout import AVAILABLE_AT, Layout
 from features.sources.lines import TidiedFile, tidied_file
-from features.sources.read import FIRST_LINE
+from features.sources.read import FIRST_LINE, RawFile, read_file
 from features.store import MarketStore
 from features.tables import QUARANTINE, TABLES
 
@@ -143,15 +144,25 @@ def import_folder(
         )
     say = progress or (lambda done, what: None)
     paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    known = {path: _recognised(path) for path in paths}
     reports: list[FileReport] = []
     tidied: list[TidiedFile] = []
-    for place, path in enumerate(paths):
-        say(0.6 * place / len(paths), path.name)
-        taken = _taken(path, now)
-        if isinstance(taken, TidiedFile):
-            tidied.append(taken)
-            taken = _imported(taken)
-        reports.append(taken)
+    with ThreadPoolExecutor(max_workers=1) as reader:  # the next files are read meanwhile
+        ahead = {
+            path: reader.submit(read_file, path, layout)
+            for path, layout in known.items()
+            if isinstance(layout, Layout)
+        }
+        for place, (path, layout) in enumerate(known.items()):
+            say(0.6 * place / len(paths), path.name)
+            if isinstance(layout, str):
+                reports.append(FileReport(path.name, "skipped", layout))
+                continue
+            taken = _taken(path, layout, ahead.pop(path), now)
+            if isinstance(taken, TidiedFile):
+                tidied.append(taken)
+                taken = _imported(taken)
+            reports.append(taken)
     if all(report.outcome == "skipped" for report in reports):
         raise DataError(
             f"nothing to import in {folder}: no file with a known name has rows. Expected files "
@@ -180,13 +191,12 @@ def describe() -> list[dict[str, Any]]:
     return described
 
 
-def _taken(path: Path, now: pd.Timestamp) -> TidiedFile | FileReport:
+def _taken(
+    path: Path, layout: Layout, read: Future[RawFile], now: pd.Timestamp
+) -> TidiedFile | FileReport:
     """Return the file's good rows, or the report of why there are none."""
-    known = _recognised(path)
-    if isinstance(known, str):
-        return FileReport(path.name, "skipped", known)
     try:
-        taken = tidied_file(path, known, now=now)
+        taken = tidied_file(read.result(), layout, now=now)
     except DataError as error:
         return FileReport(path.name, "refused", str(error))
     return taken if taken.raw.lines else FileReport(path.name, "skipped", "has no rows")
@@ -236,36 +246,13 @@ def _store(
         ]
         for place, name in enumerate(names):
             say(0.6 + 0.4 * place / len(names), name)
-            rows, disagreements[name] = _joined(TABLES[name], tidied)
+            rows, disagreements[name] = joined(TABLES[name], tidied)
             counts[name] = transaction.append(name, rows, source="user")
         bad = _quarantine(tidied)
         if len(bad):
             counts[QUARANTINE.name] = transaction.append(QUARANTINE.name, bad, source="import")
     say(1.0, "stored")
     return counts, {name: count for name, count in disagreements.items() if count}
-
-
-def _joined(table: Table, tidied: list[TidiedFile]) -> tuple[pd.DataFrame, int]:
-    """Join the files of a table; where they share a key, the lower rank speaks, field by field."""
-    columns = [*(column.name for column in table.columns), AVAILABLE_AT, "source"]
-    pieces = []
-    for one in sorted(tidied, key=lambda one: one.layout.rank):
-        for part in one.parts:
-            if part.table == table.name:
-                rows = part.rows if "source" in part.rows else part.rows.assign(source=part.source)
-                pieces.append(rows[[name for name in columns if name in rows]])
-    joined = pd.concat(pieces, ignore_index=True) if len(pieces) > 1 else pieces[0]
-    key = list(table.key)
-    shared = joined.duplicated(key, keep=False) if len(pieces) > 1 else pd.Series([False])
-    if not shared.any():
-        return joined, 0
-    groups = joined[shared.to_numpy()].groupby(key, sort=False)
-    said = [name for name in table.values if table.column(name).kind == "number"]
-    spread = groups[said].max() - groups[said].min()
-    disagree = int((spread > 0).any(axis=1).sum())
-    return pd.concat(
-        [joined[~shared.to_numpy()], groups.first().reset_index()], ignore_index=True
-    ), disagree
 
 
 def _quarantine(tidied: list[TidiedFile]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from features.names import constant, renamed
 from features.sources.layout import Field, Layout, Part, numbers, ts_field
 from features.tables import FEED_BREAK
 
@@ -17,18 +18,20 @@ _QUOTE = r"(?:[-_/]?(?:USDT|USDC|USD))?(?:[-_.](?:PERP|SWAP|A))*$"
 
 def base_of(symbols: pd.Series) -> pd.Series:
     """Name the base coin of instruments such as BTCUSDT, XBTUSD, ETH-USDT-SWAP or BTC."""
-    distinct = pd.Series(symbols.unique())
-    bases = (
-        distinct.astype("str").str.upper().str.replace(_QUOTE, "", regex=True).replace("XBT", "BTC")
-    )
-    return symbols.astype("str").map(dict(zip(distinct, bases, strict=True)))
+
+    def bases(names: pd.Series) -> pd.Series:
+        return names.str.upper().str.replace(_QUOTE, "", regex=True).replace("XBT", "BTC")
+
+    return renamed(symbols, bases)
 
 
 def _bars(rows: pd.DataFrame, base: str, market: str) -> list[Part]:
     volume = rows["volume"].to_numpy()
     if market == "perp":
         volume = np.where(rows["venue"] == "okx", volume * OKX_CONTRACT[base], volume)
-    named = rows.rename(columns={"timestamp": "ts"}).assign(base=base, volume_base=volume)
+    named = rows.rename(columns={"timestamp": "ts"}).assign(
+        base=constant(base, rows.index), volume_base=volume
+    )
     return [Part(f"{market}_bars", named, f"crypto_{base.lower()}_{market}_ohlcv_1h")]
 
 

@@ -37,19 +37,24 @@ def _event_ids(rows: pd.DataFrame, columns: Sequence[str]) -> list[str]:
 
 def _completeness(rows: pd.DataFrame) -> pd.Series:
     """Say how much of the truth each venue's feed shows; Binance throttled its own in 2021."""
-    shown = rows["venue"].map(dict.fromkeys(("okx", "bybit", "binance"), "all")).fillna("unknown")
+    shown = (
+        rows["venue"]
+        .astype("str")
+        .map(dict.fromkeys(("okx", "bybit", "binance"), "all"))
+        .fillna("unknown")
+    )
     throttled = rows["timestamp"] >= pd.Timestamp(FEED_BREAK, tz="UTC")
     return shown.mask((rows["venue"] == "binance") & throttled, "1_per_s")
 
 
 def _events(rows: pd.DataFrame) -> list[Part]:
     base = base_of(rows["coin"])
-    contract = base.map(OKX_CONTRACT).where(rows["size_unit"] == "contracts", 1.0)
+    contract = base.astype("str").map(OKX_CONTRACT).where(rows["size_unit"] == "contracts", 1.0)
     identity = ("timestamp", "venue", "coin", "side_raw", "price", "size_raw")
     named = rows.rename(columns={"timestamp": "ts", "coin": "symbol"}).assign(
         base=base,
         qty_base=rows["size_raw"] * contract,
-        price_kind=rows["venue"].map(PRICE_KIND).fillna("unknown"),
+        price_kind=rows["venue"].astype("str").map(PRICE_KIND).fillna("unknown"),
         mechanism="unknown",
         completeness=_completeness(rows),
         event_id=_event_ids(rows, identity),

@@ -43,7 +43,12 @@ DIVERGENCE_DAYS = 5
 ZWEIG_ALPHA = 2.0 / 11.0
 ZWEIG_ROWS = len(ema_weights(ZWEIG_ALPHA))
 
-_f = partial(family, group="breadth", inputs=IN, timing=CLOSE + "; A/D counts at 17:30")
+TIMING = (
+    CLOSE + "; A/D counts at 17:30. Where the NYSE has none (2015-11-12 to 2017-01-02, from "
+    "2020-02-11 on) they count today's S&P 500 members: survivorship-biased"
+)
+
+_f = partial(family, group="breadth", inputs=IN, timing=TIMING)
 
 FEATURES: list[Feature] = [
     *_f("advance_share", definition="advances / (advances + declines)", unit="0..1",

@@ -11,6 +11,7 @@ from rich.text import Text
 
 __all__ = [
     "catalogue_table",
+    "fetch_screen",
     "import_screen",
     "layouts_text",
     "records_table",
@@ -49,6 +50,25 @@ def _cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return str(value)
+
+
+def fetch_screen(report: Mapping[str, Any]) -> Table:
+    """Show what became of each source, what came in, and which tables end too early now."""
+    table = Table(
+        title="sources", title_justify="left", header_style="bold", box=None, pad_edge=False
+    )
+    for name, justify in (("source", "left"), ("outcome", "left"), ("new", "right")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table.add_column("remarks", overflow="fold")
+    for one in report["sources"]:
+        came = sum(counts["new"] + counts["revised"] for counts in one["tables"].values())
+        remarks = [one["reason"]] if one["reason"] else []
+        remarks += [
+            f"stale: {name}, " + (f"last {last}" if last else "which is empty")
+            for name, last in one["stale"].items()
+        ]
+        table.add_row(one["source"], one["outcome"], f"{came:,}", "\n".join(remarks))
+    return table
 
 
 def import_screen(report: Mapping[str, Any]) -> Group:

@@ -272,7 +272,7 @@ def fetch(
     if as_json:
         print_json(document)
     else:
-        from features.screen import records_table
+        from features.screen import fetch_screen
 
-        show(records_table("sources", document["sources"], ("source", "outcome", "reason")))
+        show(fetch_screen(document))
     raise typer.Exit(report.exit_code)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.names import coded, constant, filled, ranked, renamed, stacked
@@ -17,6 +17,7 @@ def plain(values: pd.Series) -> list[str | None]:
     return [None if pd.isna(value) else str(value) for value in values]
 
 
+@settings(deadline=None)
 @given(texts)
 def test_coding_keeps_texts_nulls_and_lines(values: list[str | None]) -> None:
     made = coded(column(values))
@@ -24,6 +25,7 @@ def test_coding_keeps_texts_nulls_and_lines(values: list[str | None]) -> None:
     assert list(made.index) == list(range(7, 7 + len(values)))
 
 
+@settings(deadline=None)
 @given(texts)
 def test_ranks_are_places_among_the_sorted_names_in_use(values: list[str | None]) -> None:
     # a name that no row uses any more must not be stored
@@ -33,6 +35,7 @@ def test_ranks_are_places_among_the_sorted_names_in_use(values: list[str | None]
     assert [None if rank < 0 else names[rank] for rank in ranks] == values
 
 
+@settings(deadline=None)
 @given(texts)
 def test_filling_and_renaming(values: list[str | None]) -> None:
     expected = ["user" if value is None else value for value in values]

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from features.errors import UsageError
+from features.sessions import calendar
 from features.sources import simulated
 from features.sources.fetch import sources
+from features.store import MarketStore
 from features.verbs import app
 
 
@@ -73,3 +79,26 @@ def test_an_import_of_events_counts_and_names_what_it_refused(tmp_path: Path) ->
     assert "the line is not JSON" in shown
     report = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     assert (report["new"], report["same"], len(report["quarantined"])) == (0, 1, 1)
+
+
+def test_a_failed_fetch_says_on_screen_which_table_is_stale(tmp_path: Path, provider: Any) -> None:
+    home = tmp_path / "home"
+    store = MarketStore(home / "market")
+    days = calendar().sessions("2024-12-02", "2024-12-31")
+    rows = pd.DataFrame({"date": days, "series": "dgs10", "value_pct": 4.5})
+    store.append("rates", rows, source="fred", now=pd.Timestamp("2025-01-01", tz="UTC"))
+    (home / "stormpetrel.toml").write_text(
+        "[fetch]\nattempts = 2\nwait_initial_seconds = 0.001\n"
+        f'[fetch.fred]\nbase_url = "{provider.url}"\n'
+    )
+    provider.on("/graph/fredgraph.csv", provider.reply(b"no", status=500))
+    before = (store.root / "manifest.json").read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-m", "stormpetrel", "fetch", "fred", "--home", str(home)],
+        capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "stale: rates, last 2024-12-31" in done.stdout
+    assert "stale: dollar, which is empty" in done.stdout
+    assert done.stderr == ""  # retries are no news for a terminal
+    assert (store.root / "manifest.json").read_bytes() == before

@@ -6,6 +6,7 @@ What a server says is believed only when it is whole, of the right kind and smal
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from features.sources.fetchers.settings import FetchSettings
 
 __all__ = ["AnswerError", "Client", "FetchError"]
+
+# Each retry is logged for who listens; a terminal without a handler would show a bare event name.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 Kind = Literal["csv", "json"]
 Check = Callable[[Any], None]

@@ -18,6 +18,7 @@ __all__ = [
     "group_tables",
     "plain_table",
     "retrain_screen",
+    "runs_table",
     "skill_tables",
     "tuning_screen",
 ]
@@ -221,6 +222,30 @@ def retrain_screen(report: Mapping[str, Any]) -> Group:
     if report.get("translation"):
         parts += [Text(), translation_screen(report["translation"])]
     return Group(*parts)
+
+
+def runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Show what was trained, newest last; gains are those of the primary heads."""
+    table = plain_table("Runs")
+    table.add_column("version", no_wrap=True)
+    table.add_column("is")
+    heads = list(dict.fromkeys(name for row in rows for name in row["gains"]))
+    for name in heads:
+        table.add_column(name, justify="right")
+    table.add_column("s", justify="right")
+    table.add_column("MLflow run", no_wrap=True)
+    for row in rows:
+        state = "champion" if row["champion"] else "promoted" if row["promoted"] else "kept"
+        gains = [_number(row["gains"].get(name), "+.4f") for name in heads]
+        run = row["run_id"][:12] if row["run_id"] else "not tracked"
+        table.add_row(
+            row["model_version"],
+            f"{state}{', fallback' * bool(row['fallback'])}",
+            *gains,
+            f"{row['seconds']:.0f}",
+            run,
+        )
+    return table
 
 
 def tuning_screen(tuning: Mapping[str, Any]) -> Group:

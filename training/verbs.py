@@ -186,9 +186,12 @@ def runs(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(rows)
         return
-    from features.screen import records_table
+    if not rows:
+        say("nothing was trained in this home yet: stormpetrel retrain")
+        return
+    from training.screen import runs_table
 
-    show(records_table("runs", rows))
+    show(runs_table(rows))
 
 
 @app.command(rich_help_panel=LABORATORY)

@@ -157,6 +157,7 @@ def read_moment(
         texts = [raw[f"{at}/{name}.{k}.lgb"].decode() for k in range(document["boosters"])]
         boosters = tuple(Booster(text) for text in texts)
         shift = document["shift"]
+        _check_features(f"{at}/{name}", shift, boosters, feature_names)
         key = parse_key(name)
         heads[name] = HeadModel(
             key=key,
@@ -183,3 +184,26 @@ def read_translation(raw: Mapping[str, bytes]) -> Translation | None:
     if _TRANSLATION not in raw:
         return None
     return Translation.from_json(json.loads(raw[_TRANSLATION]))
+
+
+def _check_features(
+    what: str,
+    shift: Mapping[str, Any] | None,
+    boosters: tuple[Booster, ...],
+    feature_names: tuple[str, ...],
+) -> None:
+    """Refuse a head whose features are not those of the bundle, or not those of its boosters."""
+    if shift is None:
+        return
+    names = list(shift["features"])
+    if unknown := sorted(set(names) - set(feature_names)):
+        raise DataError(
+            f"{what} reads {len(unknown)} features that the bundle does not name, first "
+            f"{unknown[0]}. Restore the bundle or retrain."
+        )
+    widths = {booster.native().num_feature() for booster in boosters}
+    if widths - {len(names)}:
+        raise DataError(
+            f"{what} names {len(names)} features, its boosters expect {sorted(widths)}. "
+            "Restore the bundle or retrain."
+        )

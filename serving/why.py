@@ -14,6 +14,8 @@ from rich.text import Text
 from features.errors import HomeError, UsageError
 from features.home import Home
 from features.sessions import calendar
+from serving.champion import load_champion
+from serving.evidence import gather
 from serving.reasons import drift, explain_rows, start_name, told
 from serving.why_plot import draw_drift, draw_waterfall
 from serving.why_screen import drift_screen, why_table
@@ -56,6 +58,7 @@ def explain_session(
     rows = explain_rows(document, head, horizon)
     name = f"{document['session']}-{at}-{head}-{horizon}.png"
     doubts = document["data_quality"]
+    error = _prior_error(home, days, at, head, horizon)
     start = start_name(head)
     title = f"{head} {horizon}, {document['session']} {at}: from the {start} to the forecast"
     picture = draw_waterfall(_place(home, png, name), rows, title, start=start)
@@ -66,11 +69,16 @@ def explain_session(
         "horizon": horizon,
         "model_version": document["model_version"],
         "data_quality": doubts,
+        "prior_monte_carlo_error": error,
         "rows": rows,
         "picture": str(picture),
     }
     title_line = Text(f"{document['session']} {at}  model {document['model_version']}", "bold")
-    parts = [title_line, why_table(document, head, horizon), *_doubts(doubts)]
+    parts: list[RenderableType] = [title_line, why_table(document, head, horizon)]
+    if error is not None:
+        how = f"the path prior is a share of simulated paths: give or take {100 * error:.1f} points"
+        parts.append(Text(how, style="dim"))
+    parts += _doubts(doubts)
     return Explanation(out, Group(*parts), picture)
 
 
@@ -121,6 +129,16 @@ def explain_span(
     title_line = Text(f"{first} to {last} {at}  model {documents[-1]['model_version']}", "bold")
     parts = [title_line, drift_screen(found, head, horizon), *_doubts(doubts)]
     return Explanation(out, Group(*parts), picture)
+
+
+def _prior_error(
+    home: Home, days: pd.DatetimeIndex, at: str, head: str, horizon: int
+) -> float | None:
+    """Monte-Carlo standard error of the path prior; None where no path was needed."""
+    (evidence,) = gather(home, days, at).evidence
+    errors = load_champion(home).prior(at).monte_carlo_error(evidence.spine, days)
+    name = f"{head}_{horizon}"
+    return float(errors[name].iloc[0]) if name in errors else None
 
 
 def _required(sessions: pd.DatetimeIndex) -> pd.DatetimeIndex:

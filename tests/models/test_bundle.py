@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from features.errors import DataError
 from models.bundle import load_bundle, write_bundle
+from models.bundle_files import json_bytes
 from models.translation import Translation
 
 
@@ -135,3 +137,46 @@ def test_a_moment_without_a_fit_is_refused(fitted: Any, written: Path) -> None:
     features = fitted.dataset.features.loc[fitted.later[:1]]
     with pytest.raises(DataError, match="preopen"):
         load_bundle(written).forecast(at="preopen", features=features, spine=fitted.dataset.spine)
+
+
+def _rewrite(folder: Path, name: str, change: Any) -> None:
+    """Change a file and make every hash true again, as a careless tool would."""
+    path = folder / name
+    document = json.loads(path.read_bytes())
+    change(document)
+    path.write_bytes(json_bytes(document))
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    if name != "manifest.json":
+        manifest["files"][name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    named = {k: v for k, v in manifest.items() if k not in ("model_version", "content_hash")}
+    manifest["content_hash"] = hashlib.sha256(json_bytes(named)).hexdigest()
+    (folder / "manifest.json").write_bytes(json_bytes(manifest))
+
+
+def test_a_feature_list_that_does_not_fit_is_refused(written: Path) -> None:
+    head = next(
+        p.relative_to(written).as_posix()
+        for p in sorted(written.rglob("*.json"))
+        if json.loads(p.read_bytes()).get("boosters")
+    )
+
+    def shorten(document: Any) -> None:
+        document["shift"]["features"].pop()
+
+    def rename(document: Any) -> None:
+        document["shift"]["features"][0] = "no_such_feature"
+
+    raw = (written / head).read_bytes()
+    _rewrite(written, head, shorten)
+    with pytest.raises(DataError, match="its boosters expect"):
+        load_bundle(written)
+    (written / head).write_bytes(raw)
+    _rewrite(written, head, rename)
+    with pytest.raises(DataError, match="no_such_feature"):
+        load_bundle(written)
+
+
+def test_an_older_format_is_refused_with_the_way_out(written: Path) -> None:
+    _rewrite(written, "manifest.json", lambda document: document.update(format=1))
+    with pytest.raises(DataError, match=r"format 1, expected 2. Retrain"):
+        load_bundle(written)

@@ -18,7 +18,7 @@ from serving.champion import load_champion
 from serving.evidence import gather
 from serving.reasons import drift, explain_rows, start_name, told
 from serving.why_plot import draw_drift, draw_waterfall
-from serving.why_screen import drift_screen, why_table
+from serving.why_screen import drift_screen, groups_line, why_table
 
 __all__ = ["Explanation", "explain_session", "explain_span"]
 
@@ -74,7 +74,11 @@ def explain_session(
         "picture": str(picture),
     }
     title_line = Text(f"{document['session']} {at}  model {document['model_version']}", "bold")
-    parts: list[RenderableType] = [title_line, why_table(document, head, horizon)]
+    parts: list[RenderableType] = [
+        title_line,
+        why_table(document, head, horizon),
+        groups_line(rows),
+    ]
     if error is not None:
         how = f"the path prior is a share of simulated paths: give or take {100 * error:.1f} points"
         parts.append(Text(how, style="dim"))

@@ -9,9 +9,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from serving.reasons import LAST, OFFSET, PRIOR, explain_rows, start_name
+from serving.reasons import LAST, OFFSET, PRIOR, TOTAL, explain_rows, start_name
 
-__all__ = ["drift_screen", "percent", "plain_table", "why_table"]
+__all__ = ["drift_screen", "groups_line", "percent", "plain_table", "why_table"]
 
 _REASONS = 6
 _GROUPS = 3
@@ -58,6 +58,25 @@ def why_table(document: Mapping[str, Any], head: str, horizon: int) -> Table:
 def _why_row(table: Table, row: Mapping[str, Any]) -> None:
     value = "" if row["value"] is None else f"{row['value']:,.4g}"
     table.add_row(row["term"], value, f"{row['log_odds']:+.3f}", f"{row['points']:+.1f}")
+
+
+def groups_line(rows: Sequence[Mapping[str, Any]]) -> Text:
+    """Sum the features' log odds and points by group, the largest first.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        From `serving.reasons.explain_rows`.
+    """
+    pushes: dict[str, float] = {}
+    points: dict[str, float] = {}
+    for row in rows:
+        if row["term"] not in (PRIOR, OFFSET, TOTAL, *LAST):
+            pushes[row["group"]] = pushes.get(row["group"], 0.0) + row["log_odds"]
+            points[row["group"]] = points.get(row["group"], 0.0) + row["points"]
+    order = sorted(pushes, key=lambda group: (-abs(pushes[group]), group))
+    parts = [f"{group} {pushes[group]:+.3f} ({points[group]:+.1f})" for group in order]
+    return Text("by group, log odds (points): " + (", ".join(parts) or "no feature contributes"))
 
 
 def drift_screen(found: Mapping[str, Any], head: str, horizon: int) -> Group:

@@ -81,6 +81,7 @@ def test_pictures_are_png_and_the_screen_says_what_the_json_says(home: Home) -> 
     total = one.document["rows"][-1]["probability"]
     assert f"{100 * total:.1f} %" in screen
     assert "calibration" in screen and "coherence" in screen
+    assert "by group, log odds (points):" in screen
     error = one.document["prior_monte_carlo_error"]
     assert 0.0 < error < 0.05  # 200 paths
     assert f"give or take {100 * error:.1f} points" in screen

@@ -30,6 +30,13 @@ class Booster:
             self._loaded.append(lightgbm.Booster(model_str=self.text))
         return self._loaded[0]
 
+    @property
+    def width(self) -> int:
+        """Columns that it expects, from the head of its text: nothing is parsed for it."""
+        key = "\nmax_feature_idx="
+        start = self.text.index(key) + len(key)
+        return int(self.text[start : self.text.index("\n", start)]) + 1
+
     def log_odds(self, x: np.ndarray) -> np.ndarray:
         """Correction of each row, without the offset."""
         return np.asarray(self.native().predict(x, raw_score=True, num_threads=1))

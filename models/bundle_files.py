@@ -201,7 +201,7 @@ def _check_features(
             f"{what} reads {len(unknown)} features that the bundle does not name, first "
             f"{unknown[0]}. Restore the bundle or retrain."
         )
-    widths = {booster.native().num_feature() for booster in boosters}
+    widths = {booster.width for booster in boosters}
     if widths - {len(names)}:
         raise DataError(
             f"{what} names {len(names)} features, its boosters expect {sorted(widths)}. "

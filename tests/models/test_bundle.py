@@ -176,6 +176,15 @@ def test_a_feature_list_that_does_not_fit_is_refused(written: Path) -> None:
         load_bundle(written)
 
 
+def test_the_width_of_a_booster_is_what_lightgbm_reads(fitted: Any) -> None:
+    seen = 0
+    for head in fitted.forecaster.heads.values():
+        for booster in head.shift.boosters if head.shift else ():
+            assert booster.width == booster.native().num_feature()
+            seen += 1
+    assert seen
+
+
 def test_an_older_format_is_refused_with_the_way_out(written: Path) -> None:
     _rewrite(written, "manifest.json", lambda document: document.update(format=1))
     with pytest.raises(DataError, match=r"format 1, expected 2. Retrain"):

@@ -16,6 +16,7 @@ __all__ = ["LAG_US", "events_frame", "merge", "to_pandas"]
 # an event without receipt time could be known this long after it happened
 LAG_US = MICRO
 ORDER = ["ts_us", "venue", "symbol", "event_id"]
+KNOWLEDGE = ("known_us", "received_us", "ingested_us")
 
 
 def events_frame(events: Iterable[Event], *, now: pd.Timestamp) -> pd.DataFrame:
@@ -74,14 +75,23 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 def merge(old: pd.DataFrame | None, new: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int], bool]:
     """Join deliveries of one day: one row an id, the same whatever came first.
 
-    Of two rows the higher rank stays, then the later and larger one; times of knowledge are the
-    earliest of all deliveries.
+    Of two rows the higher rank stays, then the later and larger one.
+
+    Notes
+    -----
+    *Timing:* a row is known from the earliest delivery that said the same; one that said less, or
+    something else, does not make it known.
     """
     both = new if old is None else pd.concat([old, new], ignore_index=True)
-    best = both.sort_values(["event_id", "rank", "ts_us", "cents", "price"], kind="stable")
-    best = best.drop_duplicates("event_id", keep="last").set_index("event_id")
-    first = both.groupby("event_id")[["known_us", "received_us", "ingested_us"]].min()
-    best[first.columns] = first.reindex(best.index)
+    facts = [c for c in new.columns if c not in ("event_id", *KNOWLEDGE)]
+    order = list(dict.fromkeys(["rank", "ts_us", "cents", "price", *facts]))
+    both = both.sort_values(["event_id", *order], kind="stable", ignore_index=True)
+    best = both.drop_duplicates("event_id", keep="last").set_index("event_id")
+    if len(best) < len(both):
+        standing = best[facts].reindex(both["event_id"]).set_axis(both.index)
+        agrees = pd.concat([_same(both[c], standing[c]) for c in facts], axis=1).all(axis=1)
+        first = both[agrees].groupby("event_id")[list(KNOWLEDGE)].min()
+        best[first.columns] = first.reindex(best.index)
     merged = best.reset_index()[list(new.columns)].sort_values(ORDER, ignore_index=True)
     unique = new["event_id"].nunique()
     if old is None:
@@ -93,8 +103,11 @@ def merge(old: pd.DataFrame | None, new: pd.DataFrame) -> tuple[pd.DataFrame, di
     differs = pd.Series(False, index=was.index)
     for column in facts:
         if column != "event_id":
-            a, b = now[column], was[column]
-            differs |= ~((a == b) | (a.isna() & b.isna())).fillna(False).astype(bool)
+            differs |= ~_same(now[column], was[column])
     moved = bool((now["ts_us"] != was["ts_us"]).any())
     changed = int(differs.sum())
     return merged, {"new": fresh, "changed": changed, "same": unique - fresh - changed}, moved
+
+
+def _same(a: pd.Series, b: pd.Series) -> pd.Series:
+    return ((a == b) | (a.isna() & b.isna())).fillna(False).astype(bool)

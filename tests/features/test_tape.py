@@ -11,7 +11,7 @@ import pytest
 from features.errors import UsageError
 from features.tape import hourly, run, sessions
 from features.tape_attributes import attributes
-from features.tape_cascades import TapeRule, select, thresholds
+from features.tape_cascades import Past, TapeRule, select, thresholds
 from features.tape_engine import connect
 from features.tape_oracle import hourly_oracle, sessions_oracle
 
@@ -145,19 +145,21 @@ def test_threshold_is_the_quantile_of_the_days_before_only() -> None:
     sizes = [200_000.0 + 1_000 * i for i in range(192)]
     frame = make_sessions([*sizes, 375_000.0], hours=0.5)
     rule = TapeRule(min_sessions=100)
-    told = thresholds(frame, gap_seconds=60, rule=rule)
+    told = thresholds(frame, Past(frame, gap_seconds=60, rule=rule))
     last = told.iloc[-1]
     assert last["n_past"] == 192
     assert last["threshold_usd"] == np.sort(sizes)[int(np.ceil(0.95 * 192)) - 1]
     assert told["threshold_usd"].iloc[:96].eq(rule.floor_usd).all()  # fewer than 100 before
     # what comes later changes nothing
-    cut = thresholds(frame.iloc[:150], gap_seconds=60, rule=rule)
+    early = frame.iloc[:150]
+    cut = thresholds(early, Past(early, gap_seconds=60, rule=rule))
     pd.testing.assert_frame_equal(cut, told.iloc[:150])
 
 
 def test_a_session_open_at_midnight_is_not_in_that_days_threshold() -> None:
     rows = [(86_390.0, "okx", "long", 1e6), (86_400.0 + 3600, "okx", "long", 1e6)]
-    told = thresholds(by_engine(tape(rows)), gap_seconds=60, rule=TapeRule())
+    frame = by_engine(tape(rows))
+    told = thresholds(frame, Past(frame, gap_seconds=60, rule=TapeRule()))
     assert told["n_past"].tolist() == [0, 0]
 
 
@@ -166,7 +168,7 @@ def test_ranks_do_not_reach_across_the_change_of_feed() -> None:
     shift = int(pd.Timestamp("2021-04-27", tz="UTC").timestamp() * 1e6) - T0 - 3 * DAY_US
     for name in ("start_us", "end_us", "known_us"):
         frame[name] += shift
-    told = thresholds(frame, gap_seconds=60, rule=TapeRule())
+    told = thresholds(frame, Past(frame, gap_seconds=60, rule=TapeRule()))
     starts = pd.to_datetime(frame["start_us"], unit="us")
     assert told.loc[starts >= pd.Timestamp("2021-04-27"), "n_past"].eq(0).all()
     assert told.loc[starts < pd.Timestamp("2021-04-27"), "n_past"].max() == 96

@@ -144,6 +144,17 @@ def test_a_better_record_replaces_a_worse_one_in_any_order(tmp_path: Path) -> No
     assert results[0] == results[1]
 
 
+def test_a_better_record_is_known_from_its_own_receipt_on(tmp_path: Path) -> None:
+    trigger = event(T0, 1, notional_usd=None, rank=0, received_us=T0 + 1)
+    done = event(T0, 1, rank=1, received_us=T0 + 40_000_000)
+    again = event(T0, 1, rank=1, received_us=T0 + 30_000_000)
+    for order in ([trigger, done, again], [again, done, trigger], [done, trigger, again]):
+        tape = Tape(tmp_path / str(order[0].received_us))
+        for record in order:
+            tape.add(events_frame([record], now=NOW))
+        assert tape.read("sessions")["known_us"].tolist() == [T0 + 30_000_000]
+
+
 def test_only_sized_forced_orders_of_a_known_coin_make_sessions(tmp_path: Path) -> None:
     tape = Tape(tmp_path / "tape")
     odd = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,9 @@ import pandas as pd
 from features.cascade_attributes import around
 from features.cascades import daily_totals, price_oi
 from features.engineered import score
-from features.tape import run, sessions
+from features.tape_asof import AsOf
 from features.tape_cascades import TapeRule, select
-from features.tape_engine import connect
-from features.tape_store import Tape
+from features.tape_source import loose_events, open_source
 
 __all__ = ["BARS_VENUE", "INTEREST_VENUE", "cascades", "tape_cascades"]
 
@@ -97,49 +95,19 @@ def tape_cascades(
 ) -> pd.DataFrame:
     """Cascades of the event tape that began in [since, until), without market attributes.
 
-    Days that have no tape of their own are taken from the store's short table of events.
+    A day and venue that the tape itself has nothing of is taken from the store's short table of
+    events.
     """
     rule = rule or TapeRule()
     first = since - pd.Timedelta(days=rule.window_days)
-    tape = Tape(Path(store.root) / "tape")
-    manifest = tape.files.manifest()
-    taped = tape.read("sessions", first, until)
-    loose = _loose_sessions(store, first, until, manifest.days(), manifest.gap_seconds)
-    parts = [part for part in (taped, loose) if len(part)]
-    if not parts:
-        return pd.DataFrame()
-    both = pd.concat(parts, ignore_index=True)
-    found = select(both, gap_seconds=manifest.gap_seconds, rule=rule)
-    return found[(found["start"] >= since) & (found["start"] < until)].reset_index(drop=True)
-
-
-def _loose_sessions(
-    store: Any, since: pd.Timestamp, until: pd.Timestamp, taped_days: list[int], gap_seconds: int
-) -> pd.DataFrame:
-    rows = store.read("liquidation_events", start=since, end=until)
-    rows = rows[rows["notional_usd"].notna() & (rows["mechanism"] != "onchain")]
-    rows = rows[rows["mechanism"] != "adl"]
-    ts_us = pd.DatetimeIndex(rows["ts"]).as_unit("us").asi8
-    rows = rows[~np.isin(ts_us // 86_400_000_000, taped_days)]
-    if rows.empty:
-        return pd.DataFrame()
-    frame = pd.DataFrame(
-        {
-            "ts_us": pd.DatetimeIndex(rows["ts"]).as_unit("us").asi8,
-            "known_us": pd.DatetimeIndex(rows["available_at"]).as_unit("us").asi8,
-            "base": rows["base"].to_numpy(),
-            "side": rows["liquidated_side"].fillna("unknown").to_numpy(),
-            "venue": rows["venue"].to_numpy(),
-            "cents": (rows["notional_usd"] * 100).round().astype("int64").to_numpy(),
-            "price_e8": (rows["price"] * 1e8).round().astype("int64").to_numpy(),
-            "throttled": rows["completeness"].isin(["1_per_s", "snapshot"]).astype("int64").array,
-        }
+    tape = AsOf(
+        open_source(store),
+        loose_events(store.read("liquidation_events", start=first - 2 * DAY, end=until)),
+        first_us=int(first.timestamp()) * 1_000_000,
+        last_us=int(until.timestamp()) * 1_000_000,
     )
-    connection = connect()
-    connection.con.register("loose_events", frame)
-    origin = int(frame["ts_us"].min()) // 86_400_000_000 * 86_400_000_000
-    stage = sessions(connection.table("loose_events"), gap_seconds=gap_seconds, origin_us=origin)
-    return run(stage, order=("start_us", "base", "side"))
+    found = select(tape.final, gap_seconds=tape.gap_seconds, rule=rule)
+    return found[(found["start"] >= since) & (found["start"] < until)].reset_index(drop=True)
 
 
 def _from_tape(

@@ -20,6 +20,7 @@ from features import (
     positioning,
     realized,
     stress,
+    tape_features,
     term_structure,
 )
 from features.declare import GROUPS, Feature
@@ -81,6 +82,7 @@ PARTS: tuple[Part, ...] = tuple(
     for module in (
         liquidations,
         cascade_sessions,
+        tape_features,
         crypto_technicals,
         crypto_flows,
         closed_window,

@@ -16,6 +16,8 @@ from features.errors import UsageError
 from features.pipeline import Store, build_sessions, spine
 from features.sessions import Moment, calendar
 from features.tables import TABLES
+from features.tape_asof import NEVER
+from features.tape_source import SCRAMBLED, EventSource, TruncatedTape, open_source
 
 __all__ = ["LookaheadReport", "PerturbedStore", "TruncatedStore", "Violation", "check_lookahead"]
 
@@ -49,6 +51,11 @@ class TruncatedStore:
         """Read as of the earlier one of `as_of` and the instant."""
         bound = self.until if as_of is None else min(as_of, self.until)
         return self.store.read(name, as_of=bound, start=start, end=end)
+
+    def tape(self) -> EventSource | None:
+        """Return the tape as it stood at the instant."""
+        whole = open_source(self.store)
+        return None if whole is None else TruncatedTape(whole, _us(self.until))
 
     def revision_times(self, name: str) -> pd.DatetimeIndex:
         """Return the revisions up to the instant."""
@@ -99,9 +106,38 @@ class PerturbedStore:
             frame[column] = values
         return frame
 
+    def tape(self) -> EventSource | None:
+        """Return the tape with the sizes and prices of the chosen events scrambled."""
+        whole = open_source(self.store)
+        return None if whole is None else _PerturbedTape(whole, self)
+
     def revision_times(self, name: str) -> pd.DatetimeIndex:
         """Return the true revisions."""
         return self.store.revision_times(name)
+
+
+class _PerturbedTape(TruncatedTape):
+    """A tape whose events are scrambled on one side of an instant."""
+
+    def __init__(self, whole: EventSource, store: PerturbedStore) -> None:
+        super().__init__(whole, NEVER)
+        self.store = store
+
+    def events(self, day: int) -> pd.DataFrame:
+        frame = self.whole.events(day)
+        late = (frame["known_us"] > _us(self.store.instant)).to_numpy()
+        chosen = late if self.store.side == "after" else ~late
+        keys = _mixed(frame.loc[chosen, ["ts_us", "venue", "base", "side"]])
+        for column in SCRAMBLED:
+            values = frame[column].to_numpy(dtype=np.int64).copy()
+            factor = 0.6 + _unit(keys, f"{self.store.seed}:tape:{column}")
+            values[chosen] = (values[chosen] * factor).astype(np.int64)
+            frame[column] = values
+        return frame
+
+
+def _us(instant: pd.Timestamp) -> int:
+    return int(pd.DatetimeIndex([instant]).as_unit("us").asi8[0])
 
 
 def _mixed(rows: pd.DataFrame) -> NDArray[np.uint64]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from features.coverage import hourly_coverage, merge_intervals
 from features.sources.event import RecordError, stamp, text
@@ -82,7 +81,4 @@ def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _stored(tape: Tape) -> pd.DataFrame:
-    name = tape.files.manifest(gap_seconds=tape.gap_seconds).coverage
-    if name is None:
-        return _frame([])
-    return pq.read_table(tape.files.path(name)).to_pandas().astype({"venue": "str"})
+    return tape.files.spans(tape.files.manifest(gap_seconds=tape.gap_seconds))

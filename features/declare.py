@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-__all__ = ["GROUPS", "Feature", "family"]
+__all__ = ["GROUPS", "KNOWN_SHARE", "YOUNG_ROWS", "Feature", "family"]
+
+#: Share of the training rows in which a feature must be known before a model uses it, and the rows
+#: that suffice at the moments and horizons where young features have a stage of their own.
+KNOWN_SHARE = 0.6
+YOUNG_ROWS = 150
 
 GROUPS = (
     "liquidations",

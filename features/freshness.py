@@ -32,7 +32,8 @@ FRESHNESS: Mapping[str, str] = {
     "open_interest": _HOUR,
     "funding": "a settlement at most 9 hours before the last closed hour ended",
     "liquidation_totals": "the last UTC day that was due, or the day before it",
-    "liquidation_events": "an event tape that listens; null without one",
+    "liquidation_events": "an event tape, and four fifths of the hours behind a value heard: "
+    "by the recorder's log of connections, or by an event where no log speaks",
     "scheduled_events": "dates published by the cut-off; null before the list of an event begins",
     "overnight": "the row of the coming session, by the cut-off",
     "option_quotes": "not stored: always null",

@@ -109,29 +109,30 @@ def branching_ratio(
     if min(delays_s) < 0.5:
         raise UsageError(f"`delays_s` must be at least 0.5 s each, got {delays_s}.")
     inside = (ts_us >= start_us) & (ts_us < end_us)
-    second = ((ts_us[inside] - start_us) // MICRO).astype(np.int64)
     length = -(-(end_us - start_us) // MICRO)
-    counts = np.bincount(second, minlength=length).astype(float)
-    active = int((counts > 0).sum())
-    events = int(counts.sum())
-    if active < MIN_ACTIVE:
+    active, place = np.unique((ts_us[inside] - start_us) // MICRO, return_inverse=True)
+    counts = np.bincount(place, minlength=len(active)).astype(float)
+    events = int(inside.sum())
+    if len(active) < MIN_ACTIVE:
         nothing = (float("nan"),) * len(delays_s)
-        return Hawkes(float("nan"), float("nan"), nothing, events, active, throttled, False)
+        nan = float("nan")
+        return Hawkes(nan, nan, nothing, events, len(active), throttled, False)
     marks = _marks(notional, inside, events, mark_power)
-    pushed = np.bincount(second, weights=marks, minlength=length).astype(float)
+    pushed = np.bincount(place, weights=marks, minlength=len(active)).astype(float)
     if not throttled:
-        weights, _, converged = _fit(
-            counts, _excitation(pushed, delays_s), False, iterations, tolerance
-        )
+        design = _excitation(active, pushed, length, delays_s)
+        start = _start(counts, length, len(delays_s))
+        weights, _, converged = _fit(counts, *design, start, False, iterations, tolerance)
     else:
-        seen = np.minimum(counts, 1.0)
-        pushed = pushed / np.maximum(counts, 1.0)
-        hidden = seen
+        seen = np.ones(len(active))
+        pushed = pushed / counts
+        hidden, weights = seen, _start(seen, length, len(delays_s))
         for _ in range(IMPUTATIONS):
-            excited = _excitation(pushed * hidden, delays_s)
-            weights, hidden, converged = _fit(seen, excited, True, iterations, tolerance)
+            design = _excitation(active, pushed * hidden, length, delays_s)
+            weights, hidden, converged = _fit(seen, *design, weights, True, iterations, tolerance)
     parts = tuple(float(w) for w in weights[1:])
-    return Hawkes(float(sum(parts)), float(weights[0]), parts, events, active, throttled, converged)
+    ratio, base = float(sum(parts)), float(weights[0])
+    return Hawkes(ratio, base, parts, events, len(active), throttled, converged)
 
 
 def _marks(
@@ -150,44 +151,57 @@ def _marks(
     return marks / mean if mean > 0 else np.ones(events)
 
 
-def _excitation(pushed: NDArray[np.float64], delays_s: tuple[float, ...]) -> NDArray[np.float64]:
-    """Sum over earlier seconds of mark times kernel; each kernel's weights add up to one."""
-    keep = np.exp(-1.0 / np.asarray(delays_s))
-    out = np.zeros((len(pushed), len(delays_s)))
-    state = np.zeros(len(delays_s))
-    for second in range(1, len(pushed)):
-        state = keep * state + (1.0 - keep) * pushed[second - 1]
-        out[second] = state
-    return out
+def _excitation(
+    active: NDArray[np.int64], pushed: NDArray[np.float64], length: int, delays_s: tuple[float, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum over earlier seconds of mark times kernel; each kernel's weights add up to one.
+
+    Returns
+    -------
+    rows : array (active seconds, 1 + delays)
+        One, then the sums, in the seconds that have events.
+    total : array (1 + delays)
+        Their sums over all seconds of the window.
+    """
+    rows = np.ones((len(active), 1 + len(delays_s)))
+    total = np.full(1 + len(delays_s), float(length))
+    for column, delay in enumerate(delays_s, start=1):
+        keep = float(np.exp(-1.0 / delay))
+        decay = keep ** (np.diff(active, prepend=active[0]) - 1.0)
+        state, sums = 0.0, []
+        for fade, push in zip(decay[1:].tolist(), pushed[:-1].tolist(), strict=True):
+            state = fade * (keep * state + (1.0 - keep) * push)
+            sums.append(state)
+        rows[0, column] = 0.0
+        rows[1:, column] = sums
+        total[column] = float((pushed * (1.0 - keep ** (length - 1.0 - active))).sum())
+    return rows, total
+
+
+def _start(observed: NDArray[np.float64], length: int, delays: int) -> NDArray[np.float64]:
+    """Half of the events from outside, half from each other."""
+    return np.append(0.5 * observed.sum() / length, np.full(delays, 0.5 / delays))
 
 
 def _fit(
-    seen: NDArray[np.float64],
-    excited: NDArray[np.float64],
+    observed: NDArray[np.float64],
+    rows: NDArray[np.float64],
+    total: NDArray[np.float64],
+    weights: NDArray[np.float64],
     throttled: bool,
     iterations: int,
     tolerance: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
     """Return base rate and parts, the events each second stands for, and whether it settled."""
-    design = np.column_stack([np.ones(len(seen)), excited])
-    total = design.sum(axis=0)
-    hit = seen > 0
-    rows = design[hit]
-    observed = seen[hit]
-    width = design.shape[1] - 1
-    weights = np.full(width + 1, 0.5 / width)
-    weights[0] = 0.5 * observed.sum() / len(seen)
     converged = False
     expected = observed
     for _ in range(iterations):
         rate = rows @ weights
         # how many events a second that shows one stands for, on average
         expected = rate / -np.expm1(-rate) if throttled else observed
-        fresh = weights * (rows * (expected / rate)[:, None]).sum(axis=0) / np.maximum(total, 1e-12)
+        fresh = weights * ((expected / rate) @ rows) / np.maximum(total, 1e-12)
         converged = float(np.abs(fresh - weights).max()) < tolerance
         weights = fresh
         if converged:
             break
-    hidden = np.zeros(len(seen))
-    hidden[hit] = expected
-    return weights, hidden, converged
+    return weights, expected, converged

@@ -24,7 +24,6 @@ RECENT_DAYS = 7
 CAPITULATION_DAYS = 3
 TOTALS = ("liquidation_totals",)
 CASCADES = ("perp_bars", "open_interest")
-TAPE = ("liquidation_events",)
 DAILY = "totals of the last UTC day that was due at the cut-off (00:05 UTC), at most one day late"
 HOURLY = "cascades known by the cut-off; one whose open interest came after it is not counted"
 
@@ -32,9 +31,6 @@ _t = partial(family, group="liquidations", inputs=TOTALS, timing=DAILY, clock="d
              s=("btc", "eth", "all"))  # fmt: skip
 _h = partial(family, group="liquidations", inputs=CASCADES, timing=HOURLY, clock="hours",
              s=("btc", "eth"))  # fmt: skip
-_tape = partial(family, group="liquidations", inputs=TAPE, clock="hours", trainable=False,
-                timing="events known by the cut-off; null without an event tape",
-                s=("btc", "eth", "all"))  # fmt: skip
 
 FEATURES: list[Feature] = [
     *_t("{s}_liq_oi_rank", definition="share of the 90 days before, of the same feed era, with a "
@@ -98,28 +94,6 @@ FEATURES: list[Feature] = [
     *_h("{s}_casc_coverage_7d",
         definition="share of 168 hours in which a cascade could be measured", unit="0..1",
         lookback=168, reference="cascades 2: coverage"),
-    *_tape("{s}_tape_n_{n}d", definition="tape cascades (gap 60 s, floor and 95th percentile) "
-            "that began in {n} x 24 hours", unit="cascades", reference="cascades 1, definition 1",
-        n=(7, 21)),
-    *_tape("{s}_tape_weighted_n_{n}d",
-        definition="those, each weighted 1 - 0.7 x engineered score", unit="cascades",
-        reference="domain 3.20: w", n=(7, 21)),
-    *_tape("{s}_tape_peak_rate",
-        definition="largest USD in 10 seconds of the newest cascade of 7 days",
-        unit="USD a second", reference="issue: peak rate"),
-    *_tape("{s}_tape_acceleration",
-        definition="rate of the last third over the first third of the newest cascade of 7 days",
-        unit="ratio", reference="domain 3.20: accel"),
-    *_tape("{s}_tape_branching",
-        definition="branching ratio of a self-exciting fit to 7 days of events", unit="ratio",
-        reference="cascades 1, definition 6"),
-    *_tape("{s}_tape_engineered", definition="mean engineered score of the cascades of 7 days",
-        unit="0..1", reference="domain 3.20: engineered_score"),
-    *_tape("{s}_tape_notional_rank",
-        definition="rank of the largest cascade's USD of 7 days among 90 days of cascades",
-        unit="0..1", reference="issue: magnitude rank"),
-    *_tape("{s}_tape_coverage_7d", definition="share of 168 hours with a listening tape",
-        unit="0..1", reference="cascades 2: coverage"),
 ]  # fmt: skip
 
 
@@ -145,8 +119,6 @@ def compute(view: View) -> dict[str, Array]:
         for base in BASES:
             made = _from_cascades(view, cascade_rows(view, base))
             out.update({f"{base.lower()}_{k}": v for k, v in made.items()})
-    for feature in FEATURES:
-        out.setdefault(feature.name, view.nan())
     return {k: np.where(np.isfinite(v), v, np.nan) for k, v in out.items()}
 
 

@@ -10,6 +10,9 @@ import pandas as pd
 from features.catalog import CATALOG
 from features.freshness import freshness
 from features.tables import TABLES
+from features.tape_asof import NEVER
+from features.tape_files import DAY_US
+from features.tape_source import open_source
 from features.view import Reader
 
 __all__ = ["availability", "why_null"]
@@ -41,8 +44,8 @@ def why_null(
             continue
         feature = CATALOG[str(name)]
         absent = [i for i in feature.inputs if newest.get(i) is None]
-        if not feature.trainable:
-            reasons[feature.name] = f"no data: needs {', '.join(feature.inputs)}"
+        if absent and not feature.trainable:
+            reasons[feature.name] = f"no data: needs {', '.join(absent)}"
         elif absent:
             reasons[feature.name] = f"no row of {', '.join(absent)} was available"
         elif feature.per_event:
@@ -71,7 +74,24 @@ def _newest(store: Reader, cutoff: pd.Timestamp | None) -> Mapping[str, pd.Times
         for key in TABLES[table].series:
             for series, stamp in frame.groupby(key, observed=True)[clock].max().items():
                 found[f"{table}.{series}"] = stamp
+    taped = _newest_taped(store, cutoff)
+    if taped is not None:
+        found["liquidation_events"] = max(taped, found.get("liquidation_events", taped))
     return found
+
+
+def _newest_taped(store: Reader, cutoff: pd.Timestamp | None) -> pd.Timestamp | None:
+    """Time of the newest event that the tape beside the store knew at the cut-off."""
+    source = open_source(store)
+    days = [] if source is None else source.days()
+    limit_us = NEVER if cutoff is None else int(cutoff.timestamp() * 1e6)
+    for day in reversed(days):
+        if source is not None and day * DAY_US <= limit_us:
+            rows = source.events(day)
+            stamps = rows.loc[rows["known_us"] <= limit_us, "ts_us"]
+            if len(stamps):
+                return pd.Timestamp(int(stamps.max()), unit="us", tz="UTC")
+    return None
 
 
 def availability(table: pd.DataFrame) -> pd.DataFrame:

@@ -114,9 +114,9 @@ def layouts_text(layouts: Sequence[Mapping[str, Any]], formats: Sequence[Mapping
 
 def catalogue_table(features: Sequence[Mapping[str, Any]]) -> Table:
     """List features with their group, unit and definition."""
-    return records_table(
-        f"{len(features)} features", features, ("group", "name", "unit", "definition")
-    )
+    rows = [dict(row, training=row["training"].removeprefix("counts: ")) for row in features]
+    columns = ("group", "name", "unit", "training", "definition")
+    return records_table(f"{len(features)} features", rows, columns)
 
 
 def values_table(document: Mapping[str, Any]) -> Table:

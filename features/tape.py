@@ -30,6 +30,9 @@ MICRO = 1_000_000
 HOUR_US = 3_600 * MICRO
 # 11 million dollars in 1e-8, and room above it for the seconds of a bucket of up to an hour
 PRICE_LIMIT = 2**50
+# a second's microseconds times this lie further apart than any two prices
+PRICE_STEP = PRICE_LIMIT // MICRO + 1
+SECOND_STEP = PRICE_STEP * MICRO
 
 # what the stage reads
 EVENT_COLUMNS: dict[str, str] = {
@@ -109,26 +112,37 @@ def sessions(events: Any, *, gap_seconds: int = GAP_SECONDS, origin_us: int = 0)
     whole = buckets.group_by(keys).agg(
         start_us=buckets.start_us.min(),
         end_us=buckets.end_us.max(),
-        n=buckets.n.sum().cast("int64"),
-        cents=buckets.cents.sum().cast("int64"),
-        opposite_cents=buckets.opposite_cents.sum().cast("int64"),
+        n=_total(buckets.n),
+        cents=_total(buckets.cents),
+        opposite_cents=_total(buckets.opposite_cents),
         peak_1s_cents=buckets.peak_1s_cents.max(),
         peak_10s_cents=buckets.peak_10s_cents.max(),
-        dollars=buckets.dollars.sum().cast("int64"),
-        moment=buckets.moment.sum().cast("int64"),
+        dollars=_total(buckets.dollars),
+        moment=_total(buckets.moment),
         # one bucket opens a session, so a maximum picks that bucket's value
-        first_price_low=opening.ifelse(buckets.first_low % PRICE_LIMIT, None).max(),
+        first_price_low=opening.ifelse(buckets.first_low % SECOND_STEP, None).max(),
         first_price_high=opening.ifelse(
-            PRICE_LIMIT - 1 - buckets.first_high % PRICE_LIMIT, None
+            PRICE_LIMIT - 1 - buckets.first_high % SECOND_STEP, None
         ).max(),
         price_low=buckets.price_low.min(),
         price_high=buckets.price_high.max(),
-        n_throttled=buckets.n_throttled.sum().cast("int64"),
+        n_throttled=_total(buckets.n_throttled),
         known_us=buckets.known_us.max(),
     )
     first_second = (whole.start_us - whole.start_us % MICRO - origin_us) // MICRO
     whole = whole.mutate(moment=whole.moment - first_second * whole.dollars)
     return whole.join(_venues(by_venue, buckets), keys).select(*SESSION_COLUMNS)
+
+
+def _total(column: Any) -> Any:
+    return _int64(column.sum())
+
+
+def _int64(total: Any) -> Any:
+    """Cast where ibis sees no need: DuckDB sums to 128 bits and would calculate on with them."""
+    from ibis.expr import datatypes, operations
+
+    return operations.Cast(total, datatypes.int64).to_expr()
 
 
 def _by_venue(events: Any, bucket_us: int) -> Any:
@@ -137,19 +151,19 @@ def _by_venue(events: Any, bucket_us: int) -> Any:
         "base", "side", "venue", "ts_us", "known_us", "cents", "throttled",
         bucket_us=events.ts_us - events.ts_us % bucket_us,
         # second of the bucket first, price after it: the smallest is the first second's extreme
-        second=(events.ts_us % bucket_us) // MICRO * PRICE_LIMIT,
+        second=(events.ts_us % bucket_us - events.ts_us % MICRO) * PRICE_STEP,
         price=events.price_e8.nullif(0),
     )  # fmt: skip
     return timed.group_by(["base", "side", "venue", "bucket_us"]).agg(
         start_us=timed.ts_us.min(),
         end_us=timed.ts_us.max(),
         n=timed.count().cast("int64"),
-        cents=timed.cents.sum().cast("int64"),
+        cents=_total(timed.cents),
         first_low=(timed.second + timed.price).min(),
         first_high=(timed.second + (PRICE_LIMIT - 1 - timed.price)).min(),
         price_low=timed.price.min(),
         price_high=timed.price.max(),
-        n_throttled=timed.throttled.sum().cast("int64"),
+        n_throttled=_total(timed.throttled),
         known_us=timed.known_us.max(),
     )
 
@@ -157,24 +171,24 @@ def _by_venue(events: Any, bucket_us: int) -> Any:
 def _peaks(events: Any, bucket_us: int, origin_us: int) -> Any:
     """Add events up to seconds and ten-seconds, and keep the largest of each bucket."""
     timed = events.select("base", "side", "cents", sec_us=events.ts_us - events.ts_us % MICRO)
-    second = timed.group_by(["base", "side", "sec_us"]).agg(cents=timed.cents.sum().cast("int64"))
+    second = timed.group_by(["base", "side", "sec_us"]).agg(cents=_total(timed.cents))
     second = second.mutate(
         ten_us=second.sec_us - second.sec_us % (10 * MICRO),
         dollars=second.cents // 100,
         offset=(second.sec_us - origin_us) // MICRO,
     )
     ten = second.group_by(["base", "side", "ten_us"]).agg(
-        cents=second.cents.sum().cast("int64"),
+        cents=_total(second.cents),
         peak_1s_cents=second.cents.max(),
-        dollars=second.dollars.sum().cast("int64"),
-        moment=(second.dollars * second.offset).sum().cast("int64"),
+        dollars=_total(second.dollars),
+        moment=_total(second.dollars * second.offset),
     )
     ten = ten.mutate(bucket_us=ten.ten_us - ten.ten_us % bucket_us)
     return ten.group_by(["base", "side", "bucket_us"]).agg(
         peak_1s_cents=ten.peak_1s_cents.max(),
         peak_10s_cents=ten.cents.max(),
-        dollars=ten.dollars.sum().cast("int64"),
-        moment=ten.moment.sum().cast("int64"),
+        dollars=_total(ten.dollars),
+        moment=_total(ten.moment),
     )
 
 
@@ -184,13 +198,13 @@ def _buckets(by_venue: Any, peaks: Any) -> Any:
     whole = by_venue.group_by(keys).agg(
         start_us=by_venue.start_us.min(),
         end_us=by_venue.end_us.max(),
-        n=by_venue.n.sum().cast("int64"),
-        cents=by_venue.cents.sum().cast("int64"),
+        n=_total(by_venue.n),
+        cents=_total(by_venue.cents),
         first_low=by_venue.first_low.min(),
         first_high=by_venue.first_high.min(),
         price_low=by_venue.price_low.min(),
         price_high=by_venue.price_high.max(),
-        n_throttled=by_venue.n_throttled.sum().cast("int64"),
+        n_throttled=_total(by_venue.n_throttled),
         known_us=by_venue.known_us.max(),
     )
     return whole.join(peaks, keys)
@@ -205,22 +219,19 @@ def _numbered(buckets: Any, gap_seconds: int) -> Any:
         group_by=["base", "side"], order_by="bucket_us", preceding=None, following=0
     )
     both = ibis.window(group_by=["base", "bucket_us"])
-    previous = buckets.end_us.lag().over(own)
-    silence = buckets.start_us - previous
+    silence = buckets.start_us - buckets.end_us.lag().over(own)
     flagged = buckets.mutate(
-        opens=(previous.isnull() | (silence > gap_seconds * MICRO)).cast("int64"),  # noqa: PD003 (ibis)
-        opposite_cents=(buckets.cents.sum().over(both) - buckets.cents).cast("int64"),
+        opens=(silence > gap_seconds * MICRO).fill_null(True).cast("int64"),
+        opposite_cents=_int64(buckets.cents.sum().over(both)) - buckets.cents,
     )
-    return flagged.mutate(session=flagged.opens.sum().over(so_far).cast("int64"))
+    return flagged.mutate(session=_int64(flagged.opens.sum().over(so_far)))
 
 
 def _venues(by_venue: Any, buckets: Any) -> Any:
     """Concentration over venues: their number, the largest, and the sum of squares."""
     keys = ["base", "side", "bucket_us"]
     placed = by_venue.select(*keys, "venue", "cents").join(buckets.select(*keys, "session"), keys)
-    shares = placed.group_by(["base", "side", "session", "venue"]).agg(
-        cents=placed.cents.sum().cast("int64")
-    )
+    shares = placed.group_by(["base", "side", "session", "venue"]).agg(cents=_total(placed.cents))
     # a squared number of cents needs more than 64 bits
     wide = shares.cents.cast("decimal(38, 0)")
     return shares.group_by(["base", "side", "session"]).agg(
@@ -243,9 +254,9 @@ def hourly(events: Any) -> Any:
     )
     return timed.group_by(["base", "side", "hour_us"]).agg(
         n=timed.count().cast("int64"),
-        cents=timed.cents.sum().cast("int64"),
+        cents=_total(timed.cents),
         n_venues=timed.venue.nunique().cast("int64"),
-        n_throttled=timed.throttled.sum().cast("int64"),
+        n_throttled=_total(timed.throttled),
         known_us=timed.known_us.max(),
     )
 

@@ -70,10 +70,12 @@ class Past:
         day = sessions["start_us"].to_numpy() // DAY_US
         closed = closed_us(sessions, gap_seconds=gap_seconds)
         dollars = sessions["cents"].to_numpy() / 100.0
+        order = np.argsort(day, kind="stable")
+        base = sessions["base"].to_numpy()[order]
         self._by_base = {}
-        for base, rows in sessions.groupby("base", sort=False).indices.items():
-            rows = rows[np.argsort(day[rows], kind="stable")]
-            self._by_base[str(base)] = (day[rows], closed[rows], dollars[rows])
+        for name in dict.fromkeys(base.tolist()):
+            rows = order[base == name]
+            self._by_base[str(name)] = (day[rows], closed[rows], dollars[rows])
         self._sizes: dict[tuple[str, int], NDArray[np.float64]] = {}
 
     def sizes(self, base: str, day: int) -> NDArray[np.float64]:
@@ -124,10 +126,12 @@ def thresholds(sessions: pd.DataFrame, past: Past) -> pd.DataFrame:
     severity = np.full(len(sessions), np.nan)
     day = sessions["start_us"].to_numpy() // DAY_US
     dollars = sessions["cents"].to_numpy() / 100.0
-    groups = pd.DataFrame({"base": sessions["base"].to_numpy(), "day": day})
-    for (base, today), rows in groups.groupby(["base", "day"], sort=False).indices.items():
-        sizes = past.sizes(str(base), int(today))
-        threshold[rows] = past.threshold(str(base), int(today))
+    groups: dict[tuple[str, int], list[int]] = {}
+    for row, key in enumerate(zip(sessions["base"].tolist(), day.tolist(), strict=True)):
+        groups.setdefault(key, []).append(row)
+    for (base, today), rows in groups.items():
+        sizes = past.sizes(base, today)
+        threshold[rows] = past.threshold(base, today)
         count[rows] = len(sizes)
         if len(sizes):
             severity[rows] = np.searchsorted(sizes, dollars[rows]) / len(sizes)

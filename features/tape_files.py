@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -179,13 +180,24 @@ class TapeFiles:
         """Return the full path of a live file."""
         return self.root / relative
 
-    def read(self, layer: str, files: list[str]) -> pa.Table:
+    def read(self, layer: str, files: list[str], *, columns: list[str] | None = None) -> pa.Table:
         """Read some files of one layer as one table."""
         schema = SCHEMAS[layer]
+        if columns is not None:
+            schema = pa.schema([schema.field(name) for name in columns])
         if not files:
             return schema.empty_table()
-        tables = [pq.read_table(self.path(name), schema=schema) for name in files]
+        tables = [pq.read_table(self.path(name), schema=schema, columns=columns) for name in files]
         return pa.concat_tables(tables)
+
+    def spans(self, manifest: Manifest) -> pd.DataFrame:
+        """Read the recorder's spans of connection: ``venue``, ``start``, ``end`` (UTC)."""
+        if manifest.coverage is None:
+            moments = pd.DatetimeIndex([], dtype="datetime64[us, UTC]")
+            return pd.DataFrame(
+                {"venue": pd.Series([], dtype="str"), "start": moments, "end": moments}
+            )
+        return pq.read_table(self.path(manifest.coverage)).to_pandas().astype({"venue": "str"})
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,9 @@ from features.cli import (
 )
 from features.errors import UsageError
 from features.import_verb import import_
+
+if TYPE_CHECKING:
+    from features.recorded import Recorded
 
 app = typer.Typer()
 app.command("import", rich_help_panel=DATA)(import_)
@@ -69,16 +72,24 @@ def simulate(
 
 @features_app.command("list")
 def features_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Every feature, with its definition, unit, inputs and timing: the same for every home."""
+    """Every feature with its definition, unit, inputs and timing, and whether training uses it."""
     from features.catalog import describe
+    from features.recorded import recorded
 
-    rows = describe()
+    made = recorded(open_store(home))
+    rows = [row | {"training": _training(row, made.get(row["name"]))} for row in describe()]
     if as_json:
         print_json(rows)
         return
     from features.screen import catalogue_table
 
     show(catalogue_table(rows))
+
+
+def _training(row: dict[str, Any], made: Recorded | None) -> str:
+    if row["trainable"]:
+        return "counts"
+    return made.text() if made is not None else "untrainable: nothing is recorded in this home"
 
 
 @features_app.command("show")

@@ -114,7 +114,7 @@ class View:
         # a moment of one's own before the evening must not see what the evening knows
         self.known_at = evening.where(~(self.cutoffs < evening), self.cutoffs)
         self._hour_begin = first.tz_localize("UTC") - pd.Timedelta(days=hour_days)
-        self._first = first
+        self.first = first
         self._tables: dict[str, pd.DataFrame] = {}
         self._made: dict[Any, Any] = {}
 
@@ -148,11 +148,11 @@ class View:
     def _begin(self, name: str) -> pd.Timestamp | None:
         if name in ("scheduled_events", "valuation"):
             return None
-        if name in HOUR_TABLES:
+        if name in HOUR_TABLES or name == "liquidation_events":
             return self._hour_begin
         if name == "liquidation_totals":
             return self._hour_begin.tz_localize(None).normalize()
-        begin = self.grid[0] if len(self.grid) else self._first
+        begin = self.grid[0] if len(self.grid) else self.first
         return begin - pd.Timedelta(days=120)
 
     # --- session clock -------------------------------------------------------------------------
@@ -253,7 +253,7 @@ class View:
 
         def make() -> NDArray[np.int64]:
             # sessions before the first one wanted are look-back for session tables alone
-            return np.where(self.grid >= self._first, rows_at(self.hours, self.cutoffs, HOUR), -1)
+            return np.where(self.grid >= self.first, rows_at(self.hours, self.cutoffs, HOUR), -1)
 
         return self.make("hour_of_cutoff", make)
 

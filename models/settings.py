@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from features.declare import KNOWN_SHARE
 from features.errors import UsageError
 
 __all__ = ["ModelSettings"]
@@ -51,7 +52,7 @@ class ModelSettings:
     feature_fraction: float = 0.4
     bagging_fraction: float = 0.6
     max_bin: int = 63
-    min_share: float = 0.6
+    min_share: float = KNOWN_SHARE
     stack_penalty: float = 0.002
     open_rows: int = 1000
     paths: int = 1000

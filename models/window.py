@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from features.declare import YOUNG_ROWS
 from models.blocks import block_folds
 from models.logit import RidgeLogit, sigmoid
 from models.scores import log_loss
@@ -18,7 +19,6 @@ from models.scores import log_loss
 __all__ = ["RIDGES", "fit_window", "window_columns", "window_parts"]
 
 RIDGES = (30.0, 100.0, 300.0, 1000.0)
-MIN_ROWS = 150
 MIN_OF_EACH = 8
 RECENT = 60
 RECENT_SHARE = 0.8
@@ -75,7 +75,7 @@ def fit_window(
     values = x[list(names)].to_numpy(float)
     rows = np.flatnonzero((~np.isnan(values)).mean(axis=1) >= RECENT_SHARE)
     ones = int(y[rows].sum())
-    if rows.size < MIN_ROWS or min(ones, rows.size - ones) < MIN_OF_EACH:
+    if rows.size < YOUNG_ROWS or min(ones, rows.size - ones) < MIN_OF_EACH:
         return None, {}
     z, target, start = _filled(values[rows]), y[rows], unseen[rows]
     losses = {"window_none": log_loss(target, sigmoid(start))}

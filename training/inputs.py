@@ -125,7 +125,9 @@ def gather(
         features = build(store, at=known[at], end=until, as_of=as_of)
         known_of = {str(c): CATALOG[str(c)] for c in features.columns}
         events[at] = features[[c for c, f in known_of.items() if f.per_event]]
-        features = features[[c for c, f in known_of.items() if f.trainable and not f.per_event]]
+        # what nobody recorded is no column; whether the rest is enough, the model decides
+        kept = [c for c, f in known_of.items() if f.trainable or features[c].count()]
+        features = features[[c for c in kept if not known_of[c].per_event]]
         datasets[at] = make_dataset(features, spine, at, prior=prior, latent=latent)
     return Inputs(until, as_of, spine, datasets, store.data_hash(as_of=as_of), events)
 

@@ -85,7 +85,10 @@ def merge(old: pd.DataFrame | None, new: pd.DataFrame) -> tuple[pd.DataFrame, di
     both = new if old is None else pd.concat([old, new], ignore_index=True)
     facts = [c for c in new.columns if c not in ("event_id", *KNOWLEDGE)]
     order = list(dict.fromkeys(["rank", "ts_us", "cents", "price", *facts]))
-    both = both.sort_values(["event_id", *order], kind="stable", ignore_index=True)
+    # a record without size gives way to the same one with it
+    both = both.sort_values(
+        ["event_id", *order], kind="stable", ignore_index=True, na_position="first"
+    )
     best = both.drop_duplicates("event_id", keep="last").set_index("event_id")
     if len(best) < len(both):
         standing = best[facts].reindex(both["event_id"]).set_axis(both.index)

@@ -224,8 +224,8 @@ def import_events(
     -------
     dict
         ``events`` read, ``new``, ``changed``, ``same``, ``days`` touched, ``without_time`` (events
-        that no receipt time places), ``duplicates``, ``ignored``, ``quarantined`` (file, line,
-        reason).
+        that no receipt time places), ``without_size`` (kept, but in no cascade), ``duplicates``,
+        ``ignored``, ``quarantined`` (file, line, reason).
 
     Raises
     ------
@@ -251,6 +251,7 @@ def import_events(
         **report,
         "days": [day_name(day) for day in report["days"]],
         "without_time": len(result.events) - len(timed),
+        "without_size": sum(event.notional_usd is None for event in timed),
         "duplicates": result.duplicates,
         "ignored": result.ignored,
         "quarantined": [entry.to_json() for entry in result.quarantined],

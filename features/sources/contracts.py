@@ -1,9 +1,9 @@
 """What one contract is worth: needed wherever a venue counts contracts instead of coins.
 
-A contract that is not in this table is unknown: its record is quarantined, never scaled by a
-guess. `verified` says whether the value was read in the venue's own documentation or client code;
-the others are widely used values that a user should check against the venue before relying on
-them.
+A contract that is not in this table is of unknown size: its events have none, never one scaled by a
+guess; where the symbol does not even name coin and dollar, the record is quarantined. `verified`
+says whether the value was read in the venue's own documentation or client code; the others are
+widely used values that a user should check against the venue before relying on them.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Contract:
         Venue name as in the canonical event.
     pattern : str
         Regular expression for the whole symbol; group ``base`` gives the coin where it varies.
-    kind : {"base", "usd"}
-        Whether `value` is base coin (linear) or USD (inverse).
+    kind : {"base", "usd", "unknown"}
+        Whether `value` is base coin (linear) or USD (inverse), or nobody knows.
     value : float
         Base coin or USD a contract.
     base : str
@@ -42,10 +42,15 @@ class Contract:
 
     venue: str
     pattern: str
-    kind: Literal["base", "usd"]
+    kind: Literal["base", "usd", "unknown"]
     value: float
     base: str = ""
     verified: bool = False
+
+    @property
+    def market(self) -> str:
+        """What the venue calls such contracts; empty where the kind is unknown."""
+        return {"base": "linear", "usd": "inverse", "unknown": ""}[self.kind]
 
 
 CONTRACTS: tuple[Contract, ...] = (
@@ -86,10 +91,15 @@ def contract_of(
 ) -> tuple[Contract, str]:
     """Find the contract of a symbol and its base coin.
 
+    Returns
+    -------
+    Contract, str
+        A contract of unknown kind where neither `own` (by ``venue:symbol``) nor the table has it.
+
     Raises
     ------
     RecordError
-        ``unknown contract value`` if neither `own` (by ``venue:symbol``) nor the table has it.
+        If such a symbol does not name a coin against a dollar, as options do not.
     """
     given = (own or {}).get(f"{venue}:{symbol}")
     if given is not None:
@@ -99,11 +109,18 @@ def contract_of(
             found = re.fullmatch(contract.pattern, symbol)
             if found:
                 return contract, contract.base or found.group("base")
-    raise RecordError(f"unknown contract value of {symbol!r} on {venue}")
+    coin, *rest = re.split("[-_]", symbol)
+    if (rest and rest[0] not in USD_QUOTES) or len(rest) > 2:
+        raise RecordError(f"unknown contract {symbol!r} on {venue}: it names no coin and dollar")
+    coin = coin if rest else base_of(symbol)
+    base = "BTC" if coin == "XBT" else coin
+    return Contract(venue, re.escape(symbol), "unknown", float("nan"), base), base
 
 
-def sized(contract: Contract, contracts: float, price: float) -> tuple[float, float]:
-    """Turn a number of contracts into (base coin, USD) at a price."""
+def sized(contract: Contract, contracts: float, price: float) -> tuple[float | None, float | None]:
+    """Turn a number of contracts into (base coin, USD) at a price; None where nobody knows."""
+    if contract.kind == "unknown":
+        return None, None
     if contract.kind == "usd":
         notional = contracts * contract.value
         return notional / price, notional

@@ -95,15 +95,22 @@ def test_equal_details_of_one_message_are_two_but_a_second_delivery_is_none(tmp_
     assert result["duplicates"] == 2
 
 
-def test_unknown_contract_value_is_quarantined_not_guessed(tmp_path: Path) -> None:
+def test_an_unknown_contract_value_gives_no_size_not_a_guess(tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", okx_details(detail(), symbol="IOST-USDT-SWAP"))
-    result = dry_run("okx-liquidation-orders", [path])
-    assert result["events"] == []
-    assert result["quarantined"][0]["line"] == 1
-    assert "unknown contract value" in result["quarantined"][0]["reason"]
+    (event,) = dry_run("okx-liquidation-orders", [path])["events"]
+    assert (event["base"], event["liquidated_side"]) == ("IOST", "long")
+    assert (event["qty_base"], event["notional_usd"]) == (None, None)
     own = {"okx:IOST-USDT-SWAP": Contract("okx", "", "base", 1000.0, "IOST")}
     (event,) = dry_run("okx-liquidation-orders", [path], contracts=own)["events"]
     assert event["qty_base"] == 1000.0
+
+
+def test_a_contract_that_names_no_coin_and_dollar_is_quarantined(tmp_path: Path) -> None:
+    for symbol in ("BTC-27DEC24-50000-C", "BTC-EUR-SWAP"):
+        path = lines(tmp_path / "a.jsonl", okx_details(detail(), symbol=symbol))
+        result = dry_run("okx-liquidation-orders", [path])
+        assert result["events"] == []
+        assert "names no coin and dollar" in result["quarantined"][0]["reason"]
 
 
 def test_bybit_inverse_sizes_are_dollars(tmp_path: Path) -> None:

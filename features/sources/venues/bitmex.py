@@ -65,6 +65,6 @@ def _event(item: Any, context: Context, *, partial: bool) -> Event:
         event_id=f"bitmex:{order}",
         ts_us=context.received_us,
         received_us=context.received_us,
-        market="inverse" if contract.kind == "usd" else "linear",
+        market=contract.market,
         rank=0 if partial else 1,
     )

@@ -59,6 +59,8 @@ def _event(item: Any, context: Context, *, complete: bool) -> Event:
     ts_us = stamp(item, names["time"], "ms")
     quote = quote_of(symbol.split("-")[0])
     inverse = False
+    quantity: float | None
+    notional: float | None
     if symbol.endswith("PERP"):  # USDC perpetuals
         base, quantity, notional = symbol[:-4], size, size * price
     elif quote is not None and quote != "USD":

@@ -78,5 +78,5 @@ def _events(item: Any, context: Context) -> Iterator[Event]:
             event_id=f"deribit:{symbol}:{trade}:{side}",
             ts_us=ts_us,
             received_us=context.received_us,
-            market="inverse" if contract.kind == "usd" else "linear",
+            market=contract.market,
         )

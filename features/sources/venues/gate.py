@@ -56,5 +56,5 @@ def _event(item: Any, context: Context) -> Event:
         event_id=f"gate:{symbol}:{ts_us}:{size}:{left}:{price}",
         ts_us=ts_us,
         received_us=context.received_us,
-        market="inverse" if contract.kind == "usd" else "linear",
+        market=contract.market,
     )

@@ -65,5 +65,5 @@ def _event(detail: Any, symbol: str, context: Context) -> Event:
         event_id=f"okx:{symbol}:{ts_us}:{detail['side']}:{contracts}:{price}",
         ts_us=ts_us,
         received_us=context.received_us,
-        market="inverse" if contract.kind == "usd" else "linear",
+        market=contract.market,
     )

@@ -66,12 +66,15 @@ def _event(row: Mapping[str, Any], context: Context) -> Event:
     linear = source.unit == "base" or (
         source.unit == "by_symbol" and symbol.endswith(("USDT", "PERP"))
     )
+    quantity: float | None
+    notional: float | None
     if linear:
         quantity, notional = amount, amount * price
         base = symbol[:-4] if symbol.endswith("PERP") else base_of(symbol.split("_")[0])
+        market = "linear"
     else:
         contract, base = contract_of(source.venue, symbol, own=context.contracts)
-        linear = contract.kind == "base"
+        market = contract.market
         quantity, notional = sized(contract, amount, price)
     given = str(row.get("id") or "").strip()
     return Event(
@@ -92,7 +95,7 @@ def _event(row: Mapping[str, Any], context: Context) -> Event:
         ),
         ts_us=ts_us,
         received_us=received,
-        market="linear" if linear else "inverse",
+        market=market,
     )
 
 

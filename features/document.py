@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from features.catalog import CATALOG, GROUPS, Feature, definitions, untrainable
+from features.declare import KNOWN_SHARE, YOUNG_ROWS
 from features.freshness import FRESHNESS
 
 __all__ = ["markdown"]
@@ -29,9 +30,11 @@ that stood then.
   built years later.
 - **No window bridges a hole.** A window may miss one row in ten (at least two); with more holes it
   is null.
-- **Untrainable today** are the {untrainable} columns marked *no data*: they need an event tape,
-  VIX1D, overnight futures or option quotes. VIX1D and overnight moves count as soon as the store
-  has them; what needs a tape or a chain of quotes is declared and stays null.
+- **Untrainable today** are the {untrainable} columns marked *to be recorded*: they need an event
+  tape, VIX1D, overnight futures or option quotes. All but the last are computed as soon as the
+  store has the data, and a model uses them once they are known in {share:.0%} of its rows (in
+  {young} rows for the closed window at `eve` and `preopen`); `features list` says how far a home
+  is. Chains of quotes are not stored: what needs one stays null.
 - **Per event** are the columns marked so: they describe what is new at a cut-off and are null where
   nothing is. The translation score reads them, the shift model does not.
 
@@ -50,6 +53,8 @@ def markdown() -> str:
         definitions=len(definitions()),
         groups=len(GROUPS),
         untrainable=len(untrainable()),
+        share=KNOWN_SHARE,
+        young=YOUNG_ROWS,
         freshness="\n".join(f"| `{table}` | {rule} |" for table, rule in FRESHNESS.items()),
     )
     return "\n".join([head, *(_group(group) for group in GROUPS)])
@@ -79,7 +84,8 @@ def _row(part: list[Feature]) -> str:
     rows = sorted({f.lookback for f in part})
     span = f"{rows[0]}" if len(rows) == 1 else f"{rows[0]} to {rows[-1]}"
     inputs = dict.fromkeys(f"`{i}`" for f in part for i in f.inputs)
-    mark = " (*per event*)" if first.per_event else "" if first.trainable else " (*no data*)"
+    mark = " (*to be recorded*)" if not first.trainable else ""
+    mark = " (*per event*)" if first.per_event else mark
     cells = (
         ", ".join(f"`{f.name}`" for f in part) + mark,
         first.template,

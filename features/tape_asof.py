@@ -83,8 +83,8 @@ class AsOf:
         for day in sorted(set(days.tolist()) & self._days):
             first = self.day(day).groupby("venue")["known_us"].min()
             mine = np.flatnonzero(days == day)
-            known = self.loose["venue"].iloc[mine].map(first)
-            gone[mine] = known.fillna(NEVER).astype("int64").to_numpy()
+            for venue, known_us in first.items():
+                gone[mine[(self.loose["venue"].iloc[mine] == venue).to_numpy()]] = int(known_us)
         return gone
 
     def own_days(self) -> list[int]:

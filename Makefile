@@ -56,7 +56,9 @@ test-slow: $(STAMP)  ## the long proofs: kill -9, null world, rebuilds
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 
 test-spark: $(STAMP)  ## the tape stage on PySpark, in an environment of its own
-	@command -v java >/dev/null || { echo "Java is missing. On Debian: apt-get install default-jre-headless" >&2; exit 1; }
+	@command -v java >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends default-jre-headless; } || { \
+		echo "Java is missing. On Debian: apt-get install default-jre-headless" >&2; exit 1; }
 	@if [ ! -f .venv-spark/.installed ]; then \
 		if [ -n "$(UV)" ]; then \
 			$(UV) venv --quiet --clear --seed --python "$(BIN)/python" .venv-spark && \

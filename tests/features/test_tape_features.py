@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from features.checks import PerturbedStore, TruncatedStore
 from features.coverage_log import import_coverage
 from features.hawkes import branching_ratio
 from features.nulls import why_null
+from features.recorded import recorded
 from features.sessions import calendar
 from features.sources.simulated import simulate
 from features.sources.tidy import import_folder
@@ -371,3 +373,21 @@ def test_days_on_both_sides_of_the_change_of_feed_are_not_added_up(
 def test_the_catalogue_says_what_they_are() -> None:
     assert {CATALOG[name].group for name in NAMES} == {"liquidations", "closed window"}
     assert not any(CATALOG[name].trainable for name in NAMES)
+
+
+def test_the_list_says_how_much_is_recorded_of_what_is_needed(
+    loose: MarketStore, late: tuple[MarketStore, pd.DataFrame], tmp_path: Path
+) -> None:
+    sessions = loose.read("spx_bars")["date"]
+    hours = set(loose.read("liquidation_events")["ts"].dt.floor("h"))
+    known = 0
+    for cutoff in calendar().cutoffs(pd.DatetimeIndex(sessions), "evening"):
+        behind = pd.date_range(end=cutoff.floor("h"), periods=169, freq="h")[:-1]
+        known += sum(hour in hours for hour in behind) >= 0.8 * 168
+    tape = recorded(loose)["btc_tape_n_7d"]
+    assert (tape.known, tape.needed) == (known, math.ceil(0.6 * len(sessions)))
+    assert tape.text().startswith(("counts: ", "untrainable: "))
+    assert recorded(loose)["cw_btc_tape_cascades"].needed == 150
+    assert recorded(loose)["parity_residual"].text().startswith("untrainable: 0 sessions known of")
+    assert 0 < recorded(late[0])["btc_tape_n_7d"].known < tape.known
+    assert recorded(MarketStore(tmp_path)) == {}

@@ -97,7 +97,7 @@ def compute(view: View) -> dict[str, Array]:
     on one side of it, and what adds up days is null until they all lie on one side.
     """
     out = {feature.name: view.nan() for feature in FEATURES}
-    wanted = np.flatnonzero(view.cutoffs.notna() & (view.grid >= view.first))
+    wanted = np.flatnonzero(view.wanted)
     if not len(wanted):
         return out
     cutoffs = view.cutoffs[wanted].asi8

@@ -171,7 +171,7 @@ class View:
     @property
     def wanted(self) -> NDArray[np.bool_]:
         """Which sessions of the grid were asked for and have the moment."""
-        return np.asarray((self.grid >= self._first) & self.cutoffs.notna())
+        return np.asarray((self.grid >= self.first) & self.cutoffs.notna())
 
     def nan(self) -> Array:
         """Return an empty column."""

@@ -253,3 +253,31 @@ def test_a_date_that_is_no_session_is_refused_before_anything_is_written(
     with pytest.raises(UsageError, match="no exchange session"):
         retrain(home, until=pd.Timestamp("2024-12-25"), model_settings=SMALL)
     assert not home.mlruns.exists()
+
+
+def test_without_their_extra_the_filters_are_left_out_and_named(
+    market: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import models.latent
+    from models.baselines import LATENT, fit_baselines
+    from models.heads import HeadKey
+    from training.evaluate import baselines_compared
+    from training.inputs import check_until, gather
+
+    monkeypatch.setattr(models.latent, "PACKAGES", ("no_such_package",))
+    day, spine = check_until(Home(market), UNTIL)
+    dataset = gather(Home(market), day, spine, ["evening"]).datasets["evening"]
+    key = HeadKey("breach", 1)
+    known = dataset.prior[key.id].notna() & dataset.labels[key.id].notna()
+    rows = dataset.spine.index[known]
+    found = fit_baselines(
+        key,
+        dataset.inputs.loc[rows],
+        dataset.prior.loc[rows, key.id].to_numpy(float),
+        dataset.labels.loc[rows, key.id].to_numpy(float),
+    )
+    assert not set(LATENT) & set(found)
+    oos = pd.DataFrame(columns=[f"b_{name}" for name in found])
+    named = baselines_compared(oos)
+    assert {row["baseline"] for row in named["left_out"]} == set(LATENT)
+    assert all("no_such_package not installed" in row["why"] for row in named["left_out"])

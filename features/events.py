@@ -89,9 +89,12 @@ def _scheduled(view: View) -> dict[str, Array]:
     held = np.zeros((max(HORIZONS) + 3, n))
     names = frame["event"].to_numpy()
     rows = np.arange(n)
+    # last session, as known at each one, for which the list of an event has a date
+    reach = {e: np.full(n, -1) for e in EVENTS}
     for event, at, known in zip(names, place, shown, strict=True):
         if event not in ahead or at <= 0:
             continue
+        reach[event][known:] = np.maximum(reach[event][known:], at)
         before = slice(max(known, at - FAR), min(at, n))
         ahead[event][before] = np.minimum(ahead[event][before], at - rows[before])
         after = slice(max(known, at), min(at + FAR, n))
@@ -107,18 +110,20 @@ def _scheduled(view: View) -> dict[str, Array]:
         held[:] = np.nan
     first = place.min(initial=n) if len(frame) else n
     for e in EVENTS:
-        # before the list of an event begins nothing is known about it
+        # before the list of an event begins and after it has ended nothing is known about it
         own = place[names == e]
-        unknown = rows < (own.min() if len(own) else n)
+        early = rows < (own.min() if len(own) else n)
+        out[f"since_{e.lower()}"] = np.where(early | (reach[e] < rows), np.nan, behind[e])
+        unknown = early | (reach[e] <= rows)
         out[f"to_{e.lower()}"] = np.where(unknown, np.nan, ahead[e])
-        out[f"since_{e.lower()}"] = np.where(unknown, np.nan, behind[e])
         for h in (1, 5, 10):
             inside = (ahead[e] <= h).astype(float)
             out[f"{e.lower()}_in_{h}"] = np.where(unknown, np.nan, inside)
-    started = rows >= first
+    furthest = np.max(list(reach.values()), axis=0)
+    started = (rows >= first) & (furthest > rows)
     for h in HORIZONS:
         out[f"event_days_{h}"] = np.where(started, held[3 : 3 + h].sum(axis=0), np.nan)
-    out["event_today"] = np.where(started, held[2], np.nan)
+    out["event_today"] = np.where((rows >= first) & (furthest >= rows), held[2], np.nan)
     out["event_cluster"] = np.where(started, held[0:6].sum(axis=0), np.nan)
     return out
 

@@ -34,7 +34,7 @@ FRESHNESS: Mapping[str, str] = {
     "liquidation_totals": "the last UTC day that was due, or the day before it",
     "liquidation_events": "an event tape, and four fifths of the hours behind a value heard: "
     "by the recorder's log of connections, or by an event where no log speaks",
-    "scheduled_events": "dates published by the cut-off; null before the list of an event begins",
+    "scheduled_events": "dates published by the cut-off; null outside the list of an event",
     "overnight": "the row of the coming session, by the cut-off",
     "option_quotes": "not stored: always null",
 }

@@ -1,4 +1,7 @@
-"""Where the skill is: by year, by VIX band, with and without an event in the window."""
+"""Where the skill is: by year, by VIX band, with and without an event in the window.
+
+A window that the dates of an event do not reach is in neither: its stratum is called `no dates`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from models.scores import log_loss_rows
 from training.evaluate import best_baseline, gain
 from training.settings import TrainingSettings
 
-__all__ = ["EVENTS", "event_windows", "strata"]
+__all__ = ["EVENTS", "dated", "event_windows", "strata"]
 
 EVENTS = ("FOMC", "CPI", "PPI", "NFP")
 MIN_ROWS = 63
@@ -46,6 +49,23 @@ def event_windows(
     return pd.DataFrame(columns, index=sessions)
 
 
+def dated(sessions: pd.DatetimeIndex, horizon: int, days: pd.DatetimeIndex) -> pd.Series:
+    """Say for each session whether the dates of an event reach over its label's window.
+
+    Returns
+    -------
+    Series of bool, index sessions
+        False everywhere without dates.
+    """
+    place = np.arange(len(sessions))
+    if not len(days):
+        return pd.Series(False, index=sessions)
+    first = int(sessions.searchsorted(days.min(), side="left"))
+    last = int(sessions.searchsorted(days.max(), side="right")) - 1
+    ends = place + horizon <= last if days.max() < sessions[-1] else np.full(len(place), True)
+    return pd.Series((place + 1 >= first) & ends, index=sessions)
+
+
 def strata(
     oos: pd.DataFrame,
     spine: pd.DataFrame,
@@ -66,9 +86,10 @@ def strata(
     Returns
     -------
     DataFrame
-        at, head, horizon, kind (``year``, ``band``, an event), stratum, n, base_rate, log_loss,
-        gain, gain_lo, gain_hi. The baseline is that of all the head's rows; the interval is null
-        below 63 rows. Rows of one stratum are drawn in blocks of their own order.
+        at, head, horizon, kind (``year``, ``band``, an event), stratum (of an event ``inside``,
+        ``outside`` or ``no dates``: see `dated`), n, base_rate, log_loss, gain, gain_lo, gain_hi.
+        The baseline is that of all the head's rows; the interval is null below 63 rows. Rows of
+        one stratum are drawn in blocks of their own order.
     """
     windows: dict[int, pd.DataFrame] = {}
     sessions = pd.DatetimeIndex(spine.index)
@@ -87,8 +108,12 @@ def strata(
             "year": days.year.astype(str).to_numpy(),
             "band": np.array([*BAND_NAMES, "unknown"])[bands.reindex(days).to_numpy()],
             **{
-                kind: np.where(windows[steps][kind].reindex(days), "inside", "outside")
-                for kind in events
+                kind: np.where(
+                    windows[steps][kind].reindex(days),
+                    "inside",
+                    np.where(dated(sessions, steps, dates).reindex(days), "outside", "no dates"),
+                )
+                for kind, dates in events.items()
             },
         }
         for kind, labels in named.items():

@@ -13,7 +13,7 @@ from training.evaluate import skill_table
 from training.report import clean
 from training.screen_evaluate import evaluate_screen
 from training.settings import TrainingSettings
-from training.strata import event_windows, strata
+from training.strata import dated, event_windows, strata
 
 
 def test_brier_parts_add_up() -> None:
@@ -53,6 +53,27 @@ def test_event_windows_by_hand() -> None:
     found = event_windows(days, 2, {"CPI": days[[3]]})
     # the window is the two sessions after: 1 and 2 see session 3, 3 itself does not
     assert found["CPI"].tolist() == [False, True, True, False, False, False]
+
+
+def test_a_window_that_the_dates_do_not_reach_is_known_to_be_so() -> None:
+    days = pd.bdate_range("2024-01-01", periods=8).as_unit("us")
+    # dates from session 3 to 5: the windows of two sessions of 2 and 3 lie wholly inside
+    assert dated(days, 2, days[[3, 5]]).tolist() == [False] * 2 + [True] * 2 + [False] * 4
+    # a list that goes on beyond the last session
+    after = days[[3]].append(pd.DatetimeIndex(["2024-03-01"]))
+    assert dated(days, 2, after).tolist() == [False] * 2 + [True] * 6
+    assert not dated(days, 2, days[:0]).any()
+
+
+def test_sessions_without_dates_have_a_stratum_of_their_own(quick: TrainingSettings) -> None:
+    rows = frame()
+    days = pd.DatetimeIndex(rows["session"])
+    spine = pd.DataFrame({"vix_close": 17.0}, index=days)
+    late = days[300::21].append(pd.DatetimeIndex(["2030-01-02"]))
+    table = strata(rows, spine, {"CPI": late, "PPI": days[:0]}, quick)
+    n = table.set_index(["kind", "stratum"])["n"]
+    assert n["CPI"]["no dates"] == 295 and n["CPI"].sum() == 600  # windows from session 295 see 300
+    assert n["PPI"].to_dict() == {"no dates": 600}
 
 
 def frame(n: int = 600) -> pd.DataFrame:

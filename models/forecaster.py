@@ -130,6 +130,8 @@ class Forecaster:
             Rows to forecast, index session; absent columns count as null.
         spine : DataFrame
             History that reaches every row.
+        intervals : bool
+            Ask the members too; without them the ends of the intervals are NaN.
         """
         sessions = pd.DatetimeIndex(features.index)
         inputs = moment_inputs(spine, features).loc[sessions]
@@ -215,7 +217,8 @@ def _part(
     """Ask one head; `members` is the prior by its members, without rows where none is wanted."""
     n, asked = len(prior), ~np.isnan(prior)
     base = np.full(n, np.nan)
-    correction, calibration, half, prior_half = (np.zeros(n) for _ in range(4))
+    correction, calibration = np.zeros(n), np.zeros(n)
+    half, prior_half = np.full(n, np.nan), np.full(n, np.nan)
     if asked.any():
         x, some = features[asked], inputs[asked]
         if len(members):

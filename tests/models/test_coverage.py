@@ -68,3 +68,5 @@ def test_every_asked_row_has_an_interval_with_width(fitted: Any) -> None:
     assert (out["hi"] > out["lo"]).all()
     some = out[out["p"].between(0.05, 0.95)]
     assert (some["hi"] - some["lo"]).between(0.002, 0.9).all()
+    light = fitted.forecaster.predict(fitted.dataset, fitted.later[:5], light=True)
+    assert light[["lo", "hi"]].isna().all(axis=None)

@@ -120,10 +120,12 @@ def explain_rows(
                     HeadForecast(key.head, key.horizon, p, prior, float(rate[i]), ends, start, ())
                 )
                 continue
+            pushes = np.flatnonzero(values[i])
+            pushes = np.flatnonzero(values[i])
+            seen, pushed = shown[i, pushes].tolist(), values[i, pushes].tolist()
             terms = [
-                Contribution(n, None if np.isnan(shown[i, j]) else float(shown[i, j]), float(v))
-                for j, (n, v) in enumerate(zip(names, values[i], strict=True))
-                if v != 0.0
+                Contribution(names[j], None if x != x else x, v)
+                for j, x, v in zip(pushes.tolist(), seen, pushed, strict=True)
             ]
             if bias[i] != 0.0:
                 terms.append(Contribution(BOOSTER_BIAS, None, float(bias[i])))

@@ -88,11 +88,7 @@ def _document(
                 "interval": [_number(end) for end in head.interval or (None, None)],
                 "base_log_odds": _number(head.base_log_odds),
                 "contributions": [
-                    {
-                        "feature": part.feature,
-                        "value": _number(part.value),
-                        "log_odds": float(part.log_odds),
-                    }
+                    {"feature": part.feature, "value": part.value, "log_odds": part.log_odds}
                     for part in head.contributions
                 ],
             }
@@ -126,10 +122,12 @@ def _doubts(
     if novelty is not None and limit is not None and novelty > limit:
         doubts.append(f"novel inputs: {novelty:.3g} against a threshold of {limit:.3g}")
     null_by_group: dict[str, list[bool]] = {}
-    for name, value in item.features.items():
-        feature = CATALOG.get(str(name))
-        if feature is not None and str(name) in bundle.feature_names:
-            null_by_group.setdefault(feature.group, []).append(bool(pd.isna(value)))
+    known = set(bundle.feature_names)
+    values = item.features.to_numpy(dtype=float).tolist()
+    for name, value in zip(item.features.index, values, strict=True):
+        feature = CATALOG.get(name)
+        if feature is not None and name in known:
+            null_by_group.setdefault(feature.group, []).append(value != value)
     for group, nulls in null_by_group.items():
         if all(nulls):
             doubts.append(f"no data: {group} (all {len(nulls)} features null)")

@@ -80,20 +80,44 @@ def earlier_documents(
     evidence: Sequence[Evidence],
     at: str,
     documents: Mapping[str, dict[str, Any]],
+    settings: ServingSettings,
 ) -> dict[str, dict[str, Any]]:
-    """Forecasts of the sessions before each ticket: recorded where they were, else made now."""
+    """Give the forecasts of the sessions before some tickets, by ISO date.
+
+    Parameters
+    ----------
+    home, bundle
+    evidence : sequence of Evidence
+        Of the tickets.
+    at : str
+    documents : mapping
+        Forecasts of that moment at hand.
+    settings : ServingSettings
+        How many sessions hysteresis looks back.
+
+    Returns
+    -------
+    dict
+        As recorded where they were, else made now; the `eve` looks back on evenings.
+    """
     days = calendar()
     moment = "evening" if at == "eve" else at
     known = dict(documents) if moment == at else {}
     needed = set()
     for item in evidence:
-        before = days.previous(item.session)
-        needed |= {before, days.previous(before)}
-    names = sorted(f"{day:%Y-%m-%d}" for day in needed)
+        day = item.session
+        for _ in range(settings.policy.hysteresis_sessions - 1):
+            day = days.previous(day)
+            needed.add(day)
+    lacking = {f"{day:%Y-%m-%d}": day for day in sorted(needed)}
+    lacking = {name: day for name, day in lacking.items() if name not in known}
+    if not lacking:
+        return known
     with Ledger.of(home) as ledger:
-        for entry in ledger.entries("score", at=moment, sessions=names, first_only=True):
-            known.setdefault(entry.session, entry.body)
-    missing = [day for day in sorted(needed) if f"{day:%Y-%m-%d}" not in known]
+        for entry in ledger.entries("score", at=moment, sessions=list(lacking), first_only=True):
+            if entry.session in lacking:
+                known.setdefault(entry.session, entry.body)
+    missing = [day for name, day in lacking.items() if name not in known]
     if missing:
         try:
             gathered = gather(home, pd.DatetimeIndex(missing), moment)

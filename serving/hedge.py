@@ -13,11 +13,11 @@ import pandas as pd
 from serving.book import HedgeLayer
 from serving.hedge_gain import gain
 from serving.policy import Allowance
-from serving.pricing import black76, greeks76
 from serving.settings import HedgeSettings, LayerSettings
 from serving.state import MarketState
+from serving.vix_calls import call_delta, call_price, call_vol, strike_for_delta
 from serving.vix_curve import VixCurve, listed_expiries
-from serving.vix_smile import CALENDAR_DAYS, vix_strike_for_delta, vix_vol
+from serving.vix_smile import CALENDAR_DAYS
 
 __all__ = [
     "Holding",
@@ -141,7 +141,6 @@ def target_layer(
     vvix = float(state.vvix or np.nan)
     strike = _listed_strike(delta or layer.delta, future, days, vvix)
     price, vol, quote = _mark(state, expiry, strike, future, days)
-    tau = days / CALENDAR_DAYS
     return Target(
         layer=layer,
         expiry=expiry,
@@ -150,7 +149,7 @@ def target_layer(
         future=future,
         vol=vol,
         price=price,
-        delta=float(greeks76(future, strike, tau, vol, call=True).delta),
+        delta=call_delta(strike, future, days, vol),
         source=source,
         flags=tuple(flags),
         quote=quote,
@@ -160,7 +159,7 @@ def target_layer(
 @lru_cache(maxsize=65_536)
 def _listed_strike(delta: float, future: float, days: int, vvix: float) -> float:
     """Search once for each question: a replay asks about the same evening many times."""
-    return float(vix_strike_for_delta(delta, future, days, vvix))
+    return strike_for_delta(delta, future, days, vvix)
 
 
 def holding_of(held: HedgeLayer, state: MarketState, curve: VixCurve) -> Holding:
@@ -178,17 +177,21 @@ def _mark(
     state: MarketState, expiry: pd.Timestamp, strike: float, future: float, days: int
 ) -> tuple[float, float, tuple[float, float] | None]:
     """Price and volatility of a call, and its bid and ask when the user's quotes have it."""
-    tau = days / CALENDAR_DAYS
-    vol = float(vix_vol(strike, future, days, float(state.vvix or np.nan)))
+    vol = call_vol(strike, future, days, float(state.vvix or np.nan))
     if state.quotes is not None:
         marks = state.quotes.mark(
-            root="VIX", expiry=expiry, strikes=[strike], call=True, forward=future, tau=tau
+            root="VIX",
+            expiry=expiry,
+            strikes=[strike],
+            call=True,
+            forward=future,
+            tau=days / CALENDAR_DAYS,
         )
         # below the intrinsic value on this future no volatility fits, and nothing can be shocked
         if marks is not None and np.isfinite(marks.vol[0]):
             band = float(marks.low[0]), float(marks.high[0])
             return float(marks.mid[0]), float(marks.vol[0]), band
-    return float(black76(future, strike, tau, vol, call=True)), vol, None
+    return call_price(strike, future, days, vol), vol, None
 
 
 def units_wanted(

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from serving.hedge import Holding, Target
 from serving.hedge_gain import gain
-from serving.pricing import black76
 from serving.settings import HedgeSettings
 from serving.state import MarketState
+from serving.vix_calls import call_price, call_vol
 from serving.vix_curve import VixCurve
-from serving.vix_smile import CALENDAR_DAYS, vix_vol
 
 __all__ = ["SESSION_DAYS", "efficiency", "hedge_theta", "later_vol"]
 
@@ -42,7 +40,7 @@ def efficiency(
     if left > 0:
         now = target.future, target.days, target.vol
         vol = later_vol(state, target.strike, now, future, left)
-        later = float(black76(future, target.strike, left / CALENDAR_DAYS, vol, call=True))
+        later = call_price(target.strike, future, left, vol)
     else:
         later = max(future - target.strike, 0.0)
     carry = later - target.price
@@ -71,7 +69,7 @@ def hedge_theta(holdings: Sequence[Holding], state: MarketState, curve: VixCurve
             future = curve.at(left)
             now = item.future, item.days, item.vol
             vol = later_vol(state, item.held.strike, now, future, left)
-            later = float(black76(future, item.held.strike, left / CALENDAR_DAYS, vol, call=True))
+            later = call_price(item.held.strike, future, left, vol)
         total += item.held.quantity * (later - item.mark)
     return total
 
@@ -80,9 +78,9 @@ def later_vol(
     state: MarketState,
     strike: float,
     now: tuple[float, int, float],
-    future: ArrayLike,
+    future: float,
     days: float,
-) -> NDArray[np.float64]:
+) -> float:
     """Give the volatility that a call will have on the standing surface, shifted to its mark.
 
     Parameters
@@ -92,5 +90,4 @@ def later_vol(
     """
     vvix = float(state.vvix or np.nan)
     before, left, vol = now
-    shift = vol / float(vix_vol(strike, before, left, vvix))
-    return np.asarray(shift * vix_vol(strike, future, days, vvix))
+    return vol / call_vol(strike, before, left, vvix) * call_vol(strike, future, days, vvix)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from serving.pricing import black76
-from serving.vix_smile import CALENDAR_DAYS
+from serving.vix_calls import call_price
 
 __all__ = ["gain"]
 
@@ -25,8 +24,6 @@ def gain(
     -----
     3.1 of the dossier: ``C(F + beta dVIX, K, vol + d, T - 5d) - C(F, K, vol, T)``.
     """
-    tau = days / CALENDAR_DAYS
-    after = max(days - shock_days, 0) / CALENDAR_DAYS
     moved = max(future + beta * jump, 1.0)
-    then = black76(moved, strike, after, vol + shock_vol, call=True)
-    return float(then - black76(future, strike, tau, vol, call=True))
+    then = call_price(strike, moved, max(days - shock_days, 0), vol + shock_vol)
+    return then - call_price(strike, future, days, vol)

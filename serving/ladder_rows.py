@@ -12,8 +12,8 @@ from serving.hedge_carry import efficiency
 from serving.hedge_gain import gain
 from serving.settings import HedgeSettings
 from serving.state import MarketState
+from serving.vix_calls import call_price, call_vol
 from serving.vix_curve import VixCurve
-from serving.vix_smile import mark_vix
 
 __all__ = [
     "buy_row",
@@ -80,12 +80,14 @@ def _band(item: Target | Holding, strike: float, state: MarketState) -> dict[str
         return {"low": low, "high": high, "source": "quotes"}
     if item.days <= 0:
         return {"low": None, "high": None, "source": "intrinsic"}
-    marks = mark_vix(strike, item.future, item.days, float(state.vvix or "nan"))
-    return {
-        "low": round(float(marks.low), 4),
-        "high": round(float(marks.high), 4),
-        "source": "smile",
-    }
+    vvix = float(state.vvix or "nan")
+    low, high = (
+        call_price(
+            strike, item.future, item.days, call_vol(strike, item.future, item.days, vvix, band=end)
+        )
+        for end in (-1.0, 1.0)
+    )
+    return {"low": round(low, 4), "high": round(high, 4), "source": "smile"}
 
 
 def layer_row(

@@ -23,6 +23,9 @@ class Ledger:
     ----------
     path : Path
         File; made on the first write.
+    bulk : bool
+        For runs over many sessions: the disk is asked to hold the whole run once, at its end. A
+        killed process still leaves whole sessions; a power cut may lose the last of them.
 
     Notes
     -----
@@ -30,14 +33,15 @@ class Ledger:
     a session or nothing of it, and two runs at once cannot both record it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, bulk: bool = False) -> None:
         self.path = path
+        self.bulk = bulk
         self._connection: sqlite3.Connection | None = None
 
     @classmethod
-    def of(cls, home: Home) -> Ledger:
+    def of(cls, home: Home, *, bulk: bool = False) -> Ledger:
         """Open the ledger of a home; nothing is created until something is recorded."""
-        return cls(ledger_path(home))
+        return cls(ledger_path(home), bulk=bulk)
 
     def __enter__(self) -> Ledger:
         return self
@@ -48,6 +52,8 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         if self._connection is not None:
+            if self.bulk:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
             self._connection = None
 
@@ -92,13 +98,12 @@ class Ledger:
                 if row[5] == inputs_hash:
                     return entry_of(row), False
             revision = len(found)
-            text = canonical_json(
-                {
-                    **document,
-                    "revision": revision,
-                    "revision_reason": reason if revision else None,
-                }
-            )
+            told = {
+                **document,
+                "revision": revision,
+                "revision_reason": reason if revision else None,
+            }
+            text = canonical_json(told)
             entry = Entry(
                 kind=kind,
                 session=session,
@@ -109,6 +114,7 @@ class Ledger:
                 in_sample=in_sample,
                 reason=reason if revision else None,
                 document=text,
+                told=told,
             )
             connection.execute(
                 f"INSERT INTO entries ({ENTRY_COLUMNS}, recorded_at) VALUES (?,?,?,?,?,?,?,?,?,?)",
@@ -256,7 +262,7 @@ class Ledger:
             try:
                 connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
                 connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute(f"PRAGMA synchronous = {'NORMAL' if self.bulk else 'FULL'}")
                 version = int(connection.execute("PRAGMA user_version").fetchone()[0])
                 if version not in (0, VERSION):
                     raise StormpetrelError(

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from serving.book import OpenCondor
 from serving.hedge import Target, adaptive_kappa, target_layer
-from serving.hedge_carry import SESSION_DAYS, later_vol
+from serving.hedge_carry import SESSION_DAYS
 from serving.hedge_gain import gain
 from serving.policy import Allowance
 from serving.pricing import black76
 from serving.settings import ServingSettings
 from serving.state import MarketState
+from serving.vix_calls import call_vol
 from serving.vix_curve import VixCurve, curve_of
-from serving.vix_smile import CALENDAR_DAYS
+from serving.vix_smile import CALENDAR_DAYS, vix_vol
 
 __all__ = ["HedgeMarket", "Offer", "hedge_market", "offer_for", "offer_profit"]
 
@@ -113,7 +114,9 @@ def offer_profit(offer: Offer, state: MarketState, log_vix: Array, sessions: int
     jump = np.exp(log_vix) - state.vix
     future = np.maximum(curve.at(left) + call.layer.beta * jump, 1.0)
     if left > 0:
-        vol = later_vol(state, call.strike, (call.future, call.days, call.vol), future, left)
+        vvix = float(state.vvix or np.nan)
+        shift = call.vol / call_vol(call.strike, call.future, call.days, vvix)
+        vol = shift * vix_vol(call.strike, future, left, vvix)
         value = black76(future, call.strike, left / CALENDAR_DAYS, vol, call=True)
     else:
         value = np.maximum(future - call.strike, 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 __all__ = ["ENTRY_COLUMNS", "SCHEMA", "VERSION", "Entry", "Fill", "canonical_json", "entry_of"]
@@ -76,6 +76,8 @@ class Entry:
         Why there is a revision.
     document : str
         Canonical JSON, as printed.
+    told : dict or None
+        What the text was written from, when it was written by this process.
     """
 
     kind: str
@@ -87,11 +89,16 @@ class Entry:
     in_sample: bool
     reason: str | None
     document: str
+    told: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    def shelved(self) -> Entry:
+        """Give the entry with its text alone: a parsed document takes ten times the memory."""
+        return replace(self, told=None)
 
     @property
     def body(self) -> dict[str, Any]:
-        """The document, parsed."""
-        return dict(json.loads(self.document))
+        """The document: as it was just recorded, else parsed."""
+        return dict(json.loads(self.document)) if self.told is None else self.told
 
 
 @dataclass(frozen=True)

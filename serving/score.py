@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -13,13 +13,25 @@ from features.home import Home
 from features.sessions import calendar
 from serving.champion import load_champion
 from serving.documents import forecast
-from serving.evidence import Evidence, gather
+from serving.evidence import Evidence, Gathered, gather
 from serving.ledger import Entry, Ledger
 
-__all__ = ["ScoreRun", "due_sessions", "run_scores", "score"]
+if TYPE_CHECKING:
+    from models.bundle import Bundle
+
+__all__ = [
+    "BULK_SESSIONS",
+    "ScoreRun",
+    "due_sessions",
+    "run_scores",
+    "score",
+    "score_sessions",
+    "scored_parts",
+]
 
 Progress = Callable[[float, str], None]
 
+BULK_SESSIONS = 60  # a run over more sessions asks the disk once, at its end
 _CHUNK = 256  # sessions forecast at once: bounds the memory of the simulated paths
 _REASON = "the inputs of this session differ from those first recorded"
 
@@ -110,14 +122,49 @@ def run_scores(
     DataError
         If none of the sessions has its SPX and VIX closes.
     """
-    wanted = _sessions(sessions)
     bundle = load_champion(home)
-    gathered = gather(home, wanted, at, progress=progress)
+    gathered = gather(home, score_sessions(sessions), at, progress=progress)
     run = ScoreRun(skipped=[(f"{s:%Y-%m-%d}", why) for s, why in gathered.skipped])
-    stamp = (now if now is not None else pd.Timestamp.now(tz="UTC")).isoformat()
-    with Ledger.of(home) as ledger:
-        for low in range(0, len(gathered.evidence), _CHUNK):
-            part = gathered.evidence[low : low + _CHUNK]
+    stamp = now if now is not None else pd.Timestamp.now(tz="UTC")
+    for part in scored_parts(home, bundle, gathered, at, now=stamp):
+        for evidence, entry, new in part:
+            run.entries.append(entry.shelved())
+            run.evidence.append(evidence)
+            if not new:
+                run.repeated += 1
+            elif entry.revision:
+                run.revised += 1
+            else:
+                run.recorded += 1
+        if progress is not None:
+            progress(len(run.entries) / len(gathered.evidence), "scoring")
+    return run
+
+
+def scored_parts(
+    home: Home, bundle: Bundle, gathered: Gathered, at: str, *, now: pd.Timestamp
+) -> Iterator[list[tuple[Evidence, Entry, bool]]]:
+    """Forecast and record a few hundred sessions at a time.
+
+    Parameters
+    ----------
+    home : Home
+    bundle : Bundle
+    gathered : Gathered
+    at : str
+    now : pd.Timestamp
+        UTC time of the recording.
+
+    Yields
+    ------
+    list of (Evidence, Entry, bool)
+        What each forecast rests on, what stands in the ledger, and whether it is new.
+    """
+    found = gathered.evidence
+    with Ledger.of(home, bulk=len(found) > BULK_SESSIONS) as ledger:
+        for low in range(0, len(found), _CHUNK):
+            part = found[low : low + _CHUNK]
+            told = []
             for evidence, document in zip(part, forecast(bundle, part, at), strict=True):
                 entry, new = ledger.record(
                     kind="score",
@@ -128,19 +175,10 @@ def run_scores(
                     in_sample=document["in_sample"],
                     document=document,
                     reason=_REASON,
-                    now=stamp,
+                    now=now.isoformat(),
                 )
-                run.entries.append(entry)
-                run.evidence.append(evidence)
-                if not new:
-                    run.repeated += 1
-                elif entry.revision:
-                    run.revised += 1
-                else:
-                    run.recorded += 1
-            if progress is not None:
-                progress(min(1.0, (low + len(part)) / len(gathered.evidence)), "scoring")
-    return run
+                told.append((evidence, entry, new))
+            yield told
 
 
 def due_sessions(home: Home, at: str, *, now: pd.Timestamp) -> pd.DatetimeIndex:
@@ -171,7 +209,8 @@ def due_sessions(home: Home, at: str, *, now: pd.Timestamp) -> pd.DatetimeIndex:
     return due if len(due) else days.sessions(last, last)
 
 
-def _sessions(sessions: pd.DatetimeIndex | Sequence[Any]) -> pd.DatetimeIndex:
+def score_sessions(sessions: pd.DatetimeIndex | Sequence[Any]) -> pd.DatetimeIndex:
+    """Check dates and sort them; a date that is no session is refused."""
     days = calendar()
     wanted = pd.DatetimeIndex([days.require_session(s) for s in sessions], name="session")
     if not len(wanted):

@@ -14,14 +14,16 @@ from features.store import MarketStore
 from serving.edr import Edr, edr_table
 from serving.evidence import Evidence
 from serving.quotes import ChainQuotes
+from serving.rows import CHOOSE, SHOWN, Rows
 from serving.settings import EdrSettings
 
 __all__ = ["Event", "Future", "MarketState", "StateReader", "feature_values"]
 
+_BAR = ("spx_high", "spx_low", "spx_close", "vix_close")
 _FRONT_SESSIONS = 5  # the front future has at least five sessions left
 _EVENT_DAYS = 100
 _HISTORY_DAYS = 60
-_TABLES = ("spx_bars", "vol_indices", "vix_futures", "rates", "scheduled_events")
+_TABLES = ("vol_indices", "vix_futures", "rates", "scheduled_events")
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class MarketState:
             if len(days.sessions(self.ticket_session, f.expiry)) >= _FRONT_SESSIONS
         )
 
-    @property
+    @cached_property
     def contango(self) -> float | None:
         """F2/F1 - 1 of the first two futures (`CI`)."""
         front = self.fronts
@@ -138,7 +140,7 @@ class StateReader:
         self._store = store
         self._start = first - pd.Timedelta(days=_HISTORY_DAYS)
         self._revisions = {name: store.revision_times(name) for name in _TABLES}
-        self._read: dict[tuple[str, int], pd.DataFrame] = {}
+        self._read: dict[tuple[str, int], Rows] = {}
 
     def state(self, evidence: Evidence) -> MarketState:
         """Give the state of one session as its cut-off saw it.
@@ -155,10 +157,8 @@ class StateReader:
         session, cutoff = evidence.session, evidence.cutoff
         spine = evidence.spine
         vix = spine["vix_close"].to_numpy(dtype=float)
-        bar = spine.iloc[-1]
-        indices = self._known("vol_indices", cutoff)
-        today = indices[(indices["date"] == session)]
-        closes = dict(zip(today["symbol"], today["close"], strict=True))
+        bar = {name: float(spine[name].iloc[-1]) for name in _BAR}
+        closes = self._closes(session, cutoff)
         typical = (bar["spx_high"] + bar["spx_low"] + bar["spx_close"]) / 3
         return MarketState(
             session=session,
@@ -204,7 +204,8 @@ class StateReader:
         table = edr_table(frame, [item.session for item in evidence], settings=settings)
         return dict(table)
 
-    def _known(self, name: str, cutoff: pd.Timestamp) -> pd.DataFrame:
+    def _rows(self, name: str, cutoff: pd.Timestamp) -> Rows:
+        """Rows of a table between two of its revisions, laid out once."""
         revisions = self._revisions[name]
         epoch = int(revisions.searchsorted(cutoff, side="right"))
         if (name, epoch) not in self._read:
@@ -213,41 +214,26 @@ class StateReader:
             )
             start = None if name == "scheduled_events" else self._start
             frame = self._store.read(name, as_of=as_of, start=start)
-            self._read[name, epoch] = frame.reset_index(drop=True)
-        frame = self._read[name, epoch]
-        return frame[frame["available_at"] <= cutoff]
+            self._read[name, epoch] = Rows.of(CHOOSE[name](frame), SHOWN[name])
+        return self._read[name, epoch]
+
+    def _closes(self, session: pd.Timestamp, cutoff: pd.Timestamp) -> dict[str, float]:
+        return dict(self._rows("vol_indices", cutoff).on(session, cutoff))
 
     def _futures(self, session: pd.Timestamp, cutoff: pd.Timestamp) -> tuple[Future, ...]:
-        rows = self._known("vix_futures", cutoff)
-        rows = rows[(rows["date"] <= session) & rows["is_monthly"].astype(bool)]
-        rows = rows[(rows["settle"] > 0) & ~rows["is_final_settlement"].astype(bool)]
-        if rows.empty:
+        date, rows = self._rows("vix_futures", cutoff).last(session, cutoff)
+        if date is None:
             return ()
-        rows = rows[(rows["date"] == rows["date"].max()) & (rows["expiry"] > session)]
-        return tuple(
-            Future(pd.Timestamp(e), float(s), pd.Timestamp(d))
-            for e, s, d in sorted(zip(rows["expiry"], rows["settle"], rows["date"], strict=True))
-        )
+        return tuple(Future(e, s, date) for e, s in sorted(rows) if e > session)
 
     def _rate(self, session: pd.Timestamp, cutoff: pd.Timestamp) -> float | None:
-        rows = self._known("rates", cutoff)
-        rows = rows[rows["series"].isin(["dgs3mo", "irx"]) & (rows["date"] <= session)]
-        rows = rows.dropna(subset=["value_pct"])
-        if rows.empty:
-            return None
-        return float(np.log1p(rows.sort_values("date")["value_pct"].iloc[-1] / 100))
+        date, rows = self._rows("rates", cutoff).last(session, cutoff)
+        return None if date is None else float(np.log1p(rows[-1][0] / 100))
 
     def _events(self, session: pd.Timestamp, cutoff: pd.Timestamp) -> tuple[Event, ...]:
-        rows = self._known("scheduled_events", cutoff)
-        ahead = rows[
-            (rows["date"] > session)
-            & (rows["date"] <= session + pd.Timedelta(days=_EVENT_DAYS))
-            & rows["kind"].isin(["scheduled", "tentative"])
-        ]
-        return tuple(
-            Event(pd.Timestamp(d), str(e))
-            for d, e in sorted(zip(ahead["date"], ahead["event"], strict=True))
-        )
+        ahead = session + pd.Timedelta(days=_EVENT_DAYS)
+        rows = self._rows("scheduled_events", cutoff).between(session, ahead, cutoff)
+        return tuple(Event(date, str(event)) for date, event in sorted(rows))
 
 
 def feature_values(row: pd.Series[float]) -> dict[str, float | None]:

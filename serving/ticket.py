@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,19 +15,14 @@ from features.home import Home
 from features.sessions import calendar
 from serving.book import read_book
 from serving.champion import load_champion
-from serving.compose import Inputs, compose
-from serving.documents import same_spine
-from serving.earlier import before, earlier_documents, evenings_of
-from serving.evidence import moment_of, open_store
-from serving.ledger import Entry, Fill, Ledger, canonical_json
-from serving.marking import require_same_market
+from serving.evidence import gather, moment_of, open_store
+from serving.ledger import Entry, Ledger, canonical_json
 from serving.quotes import ChainQuotes, read_quotes
 from serving.refused import Lack, refused_ticket
-from serving.scenarios import simulate
-from serving.score import run_scores
+from serving.score import BULK_SESSIONS, score_sessions, scored_parts
 from serving.settings import load_settings
-from serving.state import StateReader
 from serving.texts import write_ticket_files
+from serving.writer import TicketWriter
 
 if TYPE_CHECKING:
     from models.bundle import Bundle
@@ -37,7 +32,6 @@ __all__ = ["TicketRun", "run_tickets", "ticket", "ticket_or_refusal"]
 Progress = Callable[[float, str], None]
 
 _REASON = "the inputs of this ticket differ from those first recorded"
-_CHUNK = 200  # sessions simulated at once: bounds the memory of the paths
 
 
 @dataclass
@@ -47,6 +41,12 @@ class TicketRun:
     entries: list[Entry]
     recorded: int
     repeated: int
+
+    def __iadd__(self, other: TicketRun) -> TicketRun:
+        self.entries += other.entries
+        self.recorded += other.recorded
+        self.repeated += other.repeated
+        return self
 
     @property
     def nothing_new(self) -> bool:
@@ -149,7 +149,7 @@ def run_tickets(
     bundle = load_champion(home)
     stamp = now if now is not None else pd.Timestamp.now(tz="UTC")
     try:
-        run = run_scores(home, sessions, at, now=stamp, progress=progress)
+        gathered = gather(home, score_sessions(sessions), at, progress=progress)
     except DataError as error:
         if len(sessions) != 1 or not _after_data_begins(home, sessions[0]):
             raise
@@ -162,43 +162,17 @@ def run_tickets(
             model_version=bundle.model_version,
             book=book,
         )
-        return _record(home, [refused], bundle, at, stamp)
-    documents = {document["session"]: document for document in run.documents}
-    earlier = earlier_documents(home, bundle, run.evidence, at, documents)
-    evenings = evenings_of(home, bundle, run.evidence, at)
-    first = run.evidence[0].session
-    with Ledger.of(home) as ledger:
-        fills = ledger.fills()
-    reader = StateReader(open_store(home), first)
-    tickets = []
-    for group in same_spine(run.evidence):
-        edrs = reader.edrs(group, settings.edr)
-        for low in range(0, len(group), _CHUNK):
-            part = group[low : low + _CHUNK]
-            paths, log_vix = simulate(bundle, at, part)
-            for place, evidence in enumerate(part):
-                document = documents[f"{evidence.session:%Y-%m-%d}"]
-                state = replace(reader.state(evidence), quotes=quotes)
-                require_same_market(state)
-                night = evenings.get(str(document["session"]))
-                inputs = Inputs(
-                    document=document,
-                    earlier=before(evidence.session, earlier, settings),
-                    evening=None if night is None else night.document,
-                    evening_features=None if night is None else night.features,
-                    evening_held={} if night is None else night.held,
-                    state=state,
-                    edrs=edrs[evidence.session],
-                    paths=paths[place],
-                    log_vix=log_vix[place],
-                    book=book,
-                    settings=settings,
-                    fills=_filled_by(fills, evidence.cutoff),
-                )
-                tickets.append(compose(inputs))
+        with Ledger.of(home) as ledger:
+            return _record(ledger, [refused], bundle, at, stamp)
+    writer = TicketWriter(home, bundle, settings, book, quotes, at, gathered.evidence)
+    run = TicketRun([], 0, 0)
+    with Ledger.of(home, bulk=len(gathered.evidence) > BULK_SESSIONS) as ledger:
+        for part in scored_parts(home, bundle, gathered, at, now=stamp):
+            told = [(evidence, entry.body) for evidence, entry, _ in part]
+            run += _record(ledger, writer.tickets(told), bundle, at, stamp)
             if progress is not None:
-                progress(len(tickets) / len(run.evidence), "writing tickets")
-    return _record(home, tickets, bundle, at, stamp)
+                progress(len(run.entries) / len(gathered.evidence), "writing tickets")
+    return run
 
 
 def _quotes(home: Home, path: Path, sessions: pd.DatetimeIndex, at: str) -> ChainQuotes | None:
@@ -216,33 +190,32 @@ def _quotes(home: Home, path: Path, sessions: pd.DatetimeIndex, at: str) -> Chai
     return read_quotes(path).known(opening, cutoff)
 
 
-def _filled_by(fills: Sequence[Fill], cutoff: pd.Timestamp) -> tuple[Fill, ...]:
-    return tuple(fill for fill in fills if pd.Timestamp(fill.filled_at) <= cutoff)
-
-
 def _record(
-    home: Home, tickets: Sequence[dict[str, Any]], bundle: Bundle, at: str, now: pd.Timestamp
+    ledger: Ledger,
+    tickets: Sequence[dict[str, Any]],
+    bundle: Bundle,
+    at: str,
+    now: pd.Timestamp,
 ) -> TicketRun:
     run = TicketRun([], 0, 0)
     until = pd.Timestamp(bundle.until)
-    with Ledger.of(home) as ledger:
-        for document in tickets:
-            digest = hashlib.sha256(canonical_json(document).encode()).hexdigest()
-            signed = {**document, "signal_id": digest[:16]}
-            entry, new = ledger.record(
-                kind="ticket",
-                session=document["session"],
-                at=at,
-                model_version=bundle.model_version,
-                inputs_hash=digest,
-                in_sample=pd.Timestamp(document["session"]) <= until,
-                document=signed,
-                reason=_REASON,
-                now=now.isoformat(),
-            )
-            run.entries.append(entry)
-            run.recorded += new
-            run.repeated += not new
+    for document in tickets:
+        digest = hashlib.sha256(canonical_json(document).encode()).hexdigest()
+        signed = {**document, "signal_id": digest[:16]}
+        entry, new = ledger.record(
+            kind="ticket",
+            session=document["session"],
+            at=at,
+            model_version=bundle.model_version,
+            inputs_hash=digest,
+            in_sample=pd.Timestamp(document["session"]) <= until,
+            document=signed,
+            reason=_REASON,
+            now=now.isoformat(),
+        )
+        run.entries.append(entry.shelved())
+        run.recorded += new
+        run.repeated += not new
     return run
 
 

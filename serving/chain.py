@@ -138,7 +138,10 @@ class Chain:
     ) -> tuple[float, float]:
         """Credit of the same condor at the low and the high end of the marks' band."""
         strikes = np.array([put_short - width_put, put_short, call_short, call_short + width_call])
-        marks = self.marks(strikes, call=np.array([False, False, True, True]))
+        return self.package_band(self.marks(strikes, call=np.array([False, False, True, True])))
+
+    def package_band(self, marks: Marks) -> tuple[float, float]:
+        """Credit of a condor at the ends of its legs' band, the legs from the lowest strike."""
         sign = np.array([-1.0, 1.0, 1.0, -1.0])
         if self.band is not None:
             # what selling at the bids and buying at the asks brings, and the reverse

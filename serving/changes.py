@@ -68,17 +68,15 @@ def _compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, A
 
 
 def _driver(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Feature whose push changed most, in log odds."""
-    old = {c["feature"]: c for c in was["contributions"]}
-    best: dict[str, Any] | None = None
+    """Feature whose push changed most, in log odds; the first of equals."""
+    old = {c["feature"]: c["log_odds"] for c in was["contributions"]}
+    best, change = None, 0.0
     for item in now["contributions"]:
-        earlier = old.get(item["feature"], {"log_odds": 0.0, "value": None})
-        change = item["log_odds"] - earlier["log_odds"]
-        if best is None or abs(change) > abs(best["change"]):
-            best = {
-                "feature": item["feature"],
-                "was": earlier["value"],
-                "is": item["value"],
-                "change": change,
-            }
-    return best
+        moved = item["log_odds"] - old.get(item["feature"], 0.0)
+        if best is None or abs(moved) > abs(change):
+            best, change = item, moved
+    if best is None:
+        return None
+    name = best["feature"]
+    before = (c["value"] for c in was["contributions"] if c["feature"] == name)
+    return {"feature": name, "was": next(before, None), "is": best["value"], "change": change}

@@ -37,8 +37,11 @@ def forecast(bundle: Bundle, evidence: Sequence[Evidence], at: str) -> list[dict
     documents: list[dict[str, Any]] = []
     names = bundle.manifest["feature_names"].get(at, [])
     for group in same_spine(evidence):
-        features = pd.DataFrame([item.features for item in group])
-        features.index = pd.DatetimeIndex([item.session for item in group], name="session")
+        features = pd.DataFrame(
+            np.vstack([item.features.to_numpy(dtype=float) for item in group]),
+            index=pd.DatetimeIndex([item.session for item in group], name="session"),
+            columns=list(group[0].names),
+        )
         lacking = [name for name in names if name not in features.columns]
         answers = bundle.forecast(at=at, features=features, spine=group[-1].spine)
         for item, answer in zip(group, answers, strict=True):
@@ -123,11 +126,10 @@ def _doubts(
         doubts.append(f"novel inputs: {novelty:.3g} against a threshold of {limit:.3g}")
     null_by_group: dict[str, list[bool]] = {}
     known = set(bundle.feature_names)
-    values = item.features.to_numpy(dtype=float).tolist()
-    for name, value in zip(item.features.index, values, strict=True):
+    for name, value in item.values().items():
         feature = CATALOG.get(name)
         if feature is not None and name in known:
-            null_by_group.setdefault(feature.group, []).append(value != value)
+            null_by_group.setdefault(feature.group, []).append(value is None)
     for group, nulls in null_by_group.items():
         if all(nulls):
             doubts.append(f"no data: {group} (all {len(nulls)} features null)")

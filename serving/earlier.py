@@ -15,7 +15,6 @@ from serving.documents import forecast
 from serving.evidence import Evidence, gather
 from serving.ledger import Ledger
 from serving.settings import ServingSettings
-from serving.state import feature_values
 
 if TYPE_CHECKING:
     from models.bundle import Bundle
@@ -69,7 +68,7 @@ def evenings_of(
             rows = entry.body["positions"]
             held[entry.session] = {row["id"]: row["recommendation"] for row in rows}
     return {
-        name: EveningBefore(told[name], feature_values(item.features), held.get(name, {}))
+        name: EveningBefore(told[name], item.values(), held.get(name, {}))
         for name, item in zip(names, gathered, strict=True)
     }
 

@@ -37,6 +37,8 @@ class Evidence:
         Opens, highs, lows, closes of SPX and VIX closes up to the session, as of the cut-off.
     digest : str
         SHA-256 of all of it.
+    names : tuple of str
+        Names of the features, one tuple for all rows of a table.
     """
 
     session: pd.Timestamp
@@ -44,6 +46,12 @@ class Evidence:
     features: pd.Series[float]
     spine: pd.DataFrame
     digest: str
+    names: tuple[str, ...]
+
+    def values(self) -> dict[str, float | None]:
+        """Give the feature row as a mapping; None where null."""
+        row = self.features.to_numpy(dtype=float).tolist()
+        return {n: None if v != v else v for n, v in zip(self.names, row, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -200,7 +208,8 @@ def _evidence(
 ) -> list[Evidence]:
     closes = _bytes_ready(spine.to_numpy(dtype=float))
     values = _bytes_ready(frame.to_numpy(dtype=float))
-    names = ",".join([*map(str, frame.columns), *map(str, spine.columns)])
+    columns = tuple(map(str, frame.columns))
+    names = ",".join([*columns, *map(str, spine.columns)])
     header = hashlib.sha256(f"{at};{names}".encode())
     rows = frame.index.get_indexer(pd.DatetimeIndex([s for s, _ in group]))
     places = spine.index.get_indexer(pd.DatetimeIndex([s for s, _ in group]))
@@ -222,6 +231,7 @@ def _evidence(
                 features=frame.iloc[row],
                 spine=spine.iloc[: place + 1],
                 digest=digest.hexdigest(),
+                names=columns,
             )
         )
     return out

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from serving.condor import MULTIPLIER
 from serving.edr import Edr
 from serving.formats import osi_symbol
@@ -217,10 +215,7 @@ def _opened(plan: Plan, proposal: Proposal, edr: Edr, settings: ServingSettings)
     def distance(points: float) -> float | None:
         return None if not edr_points else round(points / edr_points, 4)
 
-    marks = chain.marks(
-        np.array([leg.strike for leg in condor.legs]),
-        call=np.array([leg.right == "C" for leg in condor.legs]),
-    )
+    marks, band = proposal.marks, proposal.band
     legs = []
     for i, leg in enumerate(condor.legs):
         place = chain.position(leg.strike)
@@ -243,9 +238,6 @@ def _opened(plan: Plan, proposal: Proposal, edr: Edr, settings: ServingSettings)
             }
         )
     mid = proposal.quote.search.credit
-    band = chain.credit_band(
-        condor.put_short, condor.call_short, condor.put_width, condor.call_width
-    )
     return {
         "quantity": proposal.quantity,
         "legs": legs,

@@ -60,6 +60,7 @@ def condor_odds(
     returns: Array | None,
     low: Array | None = None,
     high: Array | None = None,
+    band: tuple[float, float] | None = None,
     costs: CostSettings,
     settings: OddsSettings,
 ) -> Odds:
@@ -75,6 +76,8 @@ def condor_odds(
         Simulated log returns from the fill to the settlement.
     low, high : Array or None
         Lowest and highest simulated log return on the way, where daily closes can show a touch.
+    band : tuple of float, optional
+        Ends of the package's credit, index points; the chain's when absent.
     costs, settings
 
     Returns
@@ -107,9 +110,10 @@ def condor_odds(
     profit = _profit(condor, settle)
     mid_credit = condor.credit / 100
     lost, stressed = (slippage(mid_credit, costs, stress=stress) for stress in (False, True))
-    band = chain.credit_band(
-        condor.put_short, condor.call_short, condor.put_width, condor.call_width
-    )
+    if band is None:
+        band = chain.credit_band(
+            condor.put_short, condor.call_short, condor.put_width, condor.call_width
+        )
     mean = float(profit.mean())
     error = settings.ev_quantile * float(profit.std()) / np.sqrt(len(profit))
     cents = 100 * MULTIPLIER

@@ -19,7 +19,7 @@ from serving.marking import chain_for
 from serving.odds import Odds, condor_odds, slippage
 from serving.policy import Allowance
 from serving.settings import ServingSettings
-from serving.smile import VolInputs
+from serving.smile import Marks, VolInputs
 from serving.state import MarketState
 from serving.strikes import Search, premium_gauge, push_out, search_delta, search_rsai
 
@@ -83,7 +83,7 @@ class Quote:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A sized condor with its odds."""
+    """A sized condor with its odds, the marks of its legs from the lowest strike, and its band."""
 
     plan: Plan
     quote: Quote
@@ -91,6 +91,8 @@ class Proposal:
     quantity: int
     size_reason: str
     odds: Odds
+    marks: Marks
+    band: tuple[float, float]
 
 
 def vol_inputs(state: MarketState) -> tuple[VolInputs, tuple[str, ...]]:
@@ -279,13 +281,18 @@ def propose(
         elif paths.shape[1] >= plan.sessions:
             way = paths[:, : plan.sessions]
             returns, low, high = way[:, -1], way.min(axis=1), way.max(axis=1)
+    marks = plan.chain.marks(
+        np.array([leg.strike for leg in condor.legs]), call=np.array([False, False, True, True])
+    )
+    band = plan.chain.package_band(marks)
     odds = condor_odds(
         condor,
         plan.chain,
+        band=band,
         returns=returns,
         low=low,
         high=high,
         costs=settings.costs,
         settings=settings.odds,
     )
-    return Proposal(plan, quote, condor, quantity, size_reason, odds)
+    return Proposal(plan, quote, condor, quantity, size_reason, odds, marks, band)

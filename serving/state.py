@@ -17,7 +17,7 @@ from serving.quotes import ChainQuotes
 from serving.rows import CHOOSE, SHOWN, Rows
 from serving.settings import EdrSettings
 
-__all__ = ["Event", "Future", "MarketState", "StateReader", "feature_values"]
+__all__ = ["Event", "Future", "MarketState", "StateReader"]
 
 _BAR = ("spx_high", "spx_low", "spx_close", "vix_close")
 _FRONT_SESSIONS = 5  # the front future has at least five sessions left
@@ -178,7 +178,7 @@ class StateReader:
             futures=self._futures(session, cutoff),
             rate=self._rate(session, cutoff),
             events=self._events(session, cutoff),
-            features=feature_values(evidence.features),
+            features=evidence.values(),
         )
 
     def edrs(
@@ -234,15 +234,6 @@ class StateReader:
         ahead = session + pd.Timedelta(days=_EVENT_DAYS)
         rows = self._rows("scheduled_events", cutoff).between(session, ahead, cutoff)
         return tuple(Event(date, str(event)) for date, event in sorted(rows))
-
-
-def feature_values(row: pd.Series[float]) -> dict[str, float | None]:
-    """Give a feature row as a mapping; None where null."""
-    values = row.to_numpy(dtype=float).tolist()
-    return {
-        str(name): None if value != value else value
-        for name, value in zip(row.index, values, strict=True)
-    }
 
 
 def _positive(value: object) -> float | None:

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from features.errors import DataError
-from serving.pricing import black76
+from serving.pricing import black76, greeks76
+from serving.vix_calls import call_delta, call_price, call_vol, strike_for_delta
 from serving.vix_smile import (
     VIX_DEFAULT,
     mark_vix,
@@ -55,3 +58,34 @@ def test_band_and_source_are_on_every_mark():
 def test_no_mark_without_vvix():
     with pytest.raises(DataError, match="without `vvix`"):
         mark_vix(20.0, 20.0, 30, np.nan)
+
+
+@settings(max_examples=200)
+@given(
+    st.floats(10, 60), st.floats(9, 70), st.floats(1, 300), st.floats(60, 200),
+    st.sampled_from([-1.0, 0.0, 1.0]),
+)  # fmt: skip
+def test_single_calls_are_those_of_the_arrays(strike, future, days, vvix, band):
+    vol = vix_vol(strike, future, days, vvix, band=band)
+    assert call_vol(strike, future, days, vvix, band=band) == pytest.approx(float(vol), rel=1e-12)
+    tau = days / 365
+    price = black76(future, strike, tau, vol, call=True)
+    assert call_price(strike, future, days, float(vol)) == pytest.approx(
+        float(price), rel=1e-9, abs=1e-12
+    )
+    delta = greeks76(future, strike, tau, vol, call=True).delta
+    assert call_delta(strike, future, days, float(vol)) == pytest.approx(float(delta), abs=1e-12)
+    assert call_price(strike, future, 0, float(vol)) == max(future - strike, 0.0)
+
+
+@pytest.mark.parametrize("delta", [0.15, 0.3, 0.5])
+@pytest.mark.parametrize("days", [12, 30, 110, 220])
+def test_single_strikes_are_those_of_the_arrays(delta, days):
+    for future in np.arange(11.0, 45.0, 1.7):
+        wanted = float(vix_strike_for_delta(delta, future, days, 95.0))
+        assert strike_for_delta(delta, float(future), days, 95.0) == wanted
+
+
+def test_a_single_call_needs_a_market():
+    with pytest.raises(DataError, match="without `vvix`"):
+        call_vol(20.0, 20.0, 30, np.nan)

@@ -213,7 +213,10 @@ def test_the_verb_takes_a_chain_and_refuses_a_bad_one(
     csv = (home.scores / "tickets" / "2023-01-18-evening.csv").read_text(encoding="utf-8")
     assert ",quotes\n" in csv and csv.splitlines()[0].endswith("low,high,source")
     bad = CliRunner().invoke(app, [*told, str(tmp_path / "nowhere.csv")])
-    assert isinstance(bad.exception, DataError) and "cannot read quotes" in str(bad.exception)
+    refused = json.loads(bad.stdout)
+    assert bad.exit_code == 3 and refused["action"] == "NO_TRADE" and refused["legs"] == []
+    assert refused["refusals"][0]["id"] == "REFUSE_INPUT"
+    assert "cannot read quotes" in refused["refusals"][0]["reason"]
 
 
 def test_the_smile_s_band_holds_the_mark_at_every_strike(plain: dict[str, Any]) -> None:

@@ -119,6 +119,8 @@ def features_build(
     as_json: JsonOption = False,
 ) -> None:
     """Write the whole feature table of a moment as one Parquet file."""
+    if not out.parent.is_dir():
+        raise UsageError(f"there is no folder {out.parent}. Make it, or choose another --out.")
     from features.pipeline import build
 
     with progress_bar("features") as progress:

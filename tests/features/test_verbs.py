@@ -66,6 +66,13 @@ def test_cascades_of_a_span_that_ends_before_it_begins_are_refused(tmp_path: Pat
     assert "Swap them" in str(done.exception)
 
 
+def test_a_table_for_a_folder_that_does_not_exist_is_refused_at_once(tmp_path: Path) -> None:
+    words = ["features", "build", "--out", str(tmp_path / "no" / "x.parquet")]
+    done = CliRunner().invoke(app, [*words, "--home", str(tmp_path)])
+    assert isinstance(done.exception, UsageError)
+    assert "Make it" in str(done.exception)
+
+
 def test_an_import_of_events_counts_and_names_what_it_refused(tmp_path: Path) -> None:
     tape = tmp_path / "tape.jsonl"
     tape.write_text(

@@ -16,6 +16,8 @@ __all__ = ["REVERSAL_MINUTES", "around"]
 
 REVERSAL_MINUTES = (5, 15, 60)
 SIGMA_BARS = 720
+# open interest is published some minutes after its stamp
+INTEREST_DELAY_US = 5 * 60_000_000
 
 
 def around(
@@ -138,7 +140,7 @@ def _interest(
     after = _pick(rows["open_interest"], last, near)
     with np.errstate(divide="ignore", invalid="ignore"):
         out["oi_change_pct"] = (after / np.where(before > 0, before, np.nan) - 1.0) * 100.0
-    reach = np.where(near, stamped[safe], end)
+    reach = np.where(near, stamped[safe] + INTEREST_DELAY_US, end)
     return pd.Series(pd.to_datetime(reach, unit="us", utc=True), index=cascades.index)
 
 

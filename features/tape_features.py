@@ -76,7 +76,7 @@ FEATURES: list[Feature] = [
             "feed era, with less USD than the largest of 7 days", unit="0..1",
         reference="issue: magnitude rank"),
     *_t("{s}_tape_throttled", definition="1 where an event of 7 days came from a feed that leaves "
-            "orders out", unit="flag", reference="cascades 2: completeness"),
+            "orders out; null without an event", unit="flag", reference="cascades 2: completeness"),
     *_t("{s}_tape_coverage_7d", definition="share of the whole hours of 7 x 24 that were heard: "
             "connected by the recorder's log, or by an event where no log speaks", unit="0..1",
         reference="cascades 2: coverage"),
@@ -133,8 +133,8 @@ def _row(tape: AsOf, listening: Listening, one: Seen) -> dict[str, float]:
     out = {}
     for scope in SCOPES:
         cascades, sessions = _of(one.cascades, scope), _of(one.sessions, scope)
-        made = {"coverage_7d": coverage, "branching": float("nan")}
-        if np.isfinite(coverage) and coverage > 0:
+        made = {"coverage_7d": coverage}
+        if len(sessions):
             made["throttled"] = float((sessions["n_throttled"] > 0).any())
         for days in DAYS:
             if heard[days]:

@@ -6,6 +6,7 @@ or scrambles rows to prove something gives one that hides or scrambles events.
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ __all__ = [
     "loose_events",
     "open_source",
     "stage",
+    "tape_hash",
 ]
 
 STAGED = list(EVENT_COLUMNS)
@@ -224,3 +226,25 @@ def open_source(store: Any) -> EventSource | None:
     files = TapeFiles(root / "tape")
     manifest = files.manifest()
     return DiskTape(files, manifest) if manifest.files else None
+
+
+def tape_hash(store: Any, *, as_of: pd.Timestamp) -> str | None:
+    """Hash what the tape beside a store knew at a moment; None where it knew nothing.
+
+    Notes
+    -----
+    *Timing:* events known, and connections begun, by `as_of`: what is recorded later changes
+    nothing.
+    """
+    whole = open_source(store)
+    if whole is None:
+        return None
+    source = TruncatedTape(whole, int(as_of.timestamp() * 1e6))
+    digest, count = hashlib.sha256(), 0
+    for day in source.days():
+        rows = source.events(day).sort_values(STAGED, ignore_index=True)
+        count += len(rows)
+        digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
+    spans = source.connected().sort_values(["venue", "start"], ignore_index=True)
+    digest.update(pd.util.hash_pandas_object(spans, index=False).to_numpy().tobytes())
+    return digest.hexdigest() if count else None

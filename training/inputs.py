@@ -8,13 +8,16 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from features.errors import DataError, UsageError
 from features.home import Home
 from features.sessions import calendar, new_york
+
+if TYPE_CHECKING:
+    from features.store import MarketStore
 
 __all__ = ["Inputs", "check_until", "config_hash", "gather", "git_revision"]
 
@@ -129,7 +132,15 @@ def gather(
         kept = [c for c, f in known_of.items() if f.trainable or features[c].count()]
         features = features[[c for c in kept if not known_of[c].per_event]]
         datasets[at] = make_dataset(features, spine, at, prior=prior, latent=latent)
-    return Inputs(until, as_of, spine, datasets, store.data_hash(as_of=as_of), events)
+    return Inputs(until, as_of, spine, datasets, _data_hash(store, as_of), events)
+
+
+def _data_hash(store: MarketStore, as_of: pd.Timestamp) -> str:
+    """Hash the tables, and the event tape where there is one."""
+    from features.tape_source import tape_hash
+
+    tables, tape = store.data_hash(as_of=as_of), tape_hash(store, as_of=as_of)
+    return tables if tape is None else config_hash(tables, tape)
 
 
 def config_hash(*parts: Any) -> str:

@@ -18,6 +18,7 @@ from features.sources.event import Event
 from features.tape_files import DAY_US
 from features.tape_oracle import sessions_oracle
 from features.tape_rows import events_frame
+from features.tape_source import tape_hash
 from features.tape_store import Tape, import_events
 
 T0 = 1_700_006_400_000_000  # 2023-11-15 00:00 UTC
@@ -203,3 +204,19 @@ def test_a_broken_manifest_says_so(tmp_path: Path) -> None:
     tape.files.manifest_path.write_text("{")
     with pytest.raises(DataError, match=r"manifest\.json cannot be read"):
         tape.read("sessions")
+
+
+def test_the_hash_of_a_moment_does_not_know_what_is_recorded_later(tmp_path: Path) -> None:
+    store = SimpleNamespace(root=tmp_path)
+    as_of = pd.Timestamp(T0 + DAY_US, unit="us", tz="UTC")
+    assert tape_hash(store, as_of=as_of) is None
+    tape = Tape(tmp_path / "tape")
+    tape.add(events_frame([event(T0 + 2 * DAY_US, 1)], now=NOW))
+    assert tape_hash(store, as_of=as_of) is None
+    tape.add(events_frame([event(T0, 2)], now=NOW))
+    before = tape_hash(store, as_of=as_of)
+    assert before is not None
+    tape.add(events_frame([event(T0, 3, received_us=T0 + 2 * DAY_US)], now=NOW))
+    assert tape_hash(store, as_of=as_of) == before
+    tape.add(events_frame([event(T0, 4)], now=NOW))
+    assert tape_hash(store, as_of=as_of) != before

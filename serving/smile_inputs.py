@@ -55,8 +55,8 @@ class SmileParameters:
     spread_exponent: float = 0.4
     provenance: str = (
         "level, slope, curvature and half-spreads of the thirty-day smile: fitted to published "
-        "CNDR, BFLY, PUT and BXM levels of 1996-2007 (training/backtest/calibrate.py); its band: "
-        "where that fit is a tenth worse. One-day numbers: the method's dossier, never calibrated "
+        "CNDR, BFLY, PUT and BXM levels of 1996-2007 (training/backtest/calibrate.py); its band "
+        "is wider than the 3 % at which that fit is a tenth worse. One-day numbers: the method's dossier, never calibrated "
         "to quotes"
     )
 

@@ -79,8 +79,12 @@ def draw(folder: Path, report: dict[str, Any], results: dict[tuple[str, float], 
     trades = results["served", 0.0].trades
     own = trades[trades["book"].str.startswith("condor")]
     final = own.groupby("position").agg(
-        cents=("cents", "sum"), session=("session", "last"), book=("book", "first")
+        cents=("cents", "sum"),
+        session=("session", "last"),
+        book=("book", "first"),
+        last=("what", "last"),
     )
+    final = final[final["last"] != "open"]  # what is still open has no outcome
     for name, colour in zip(("condor_1dte", "condor_30_60"), _COLOURS, strict=False):
         part = final[final["book"] == name]
         axes.scatter(

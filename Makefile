@@ -91,6 +91,7 @@ bench: $(STAMP)  ## every benchmark, on the market files in DATA; takes half an 
 	$(BIN)/python -m benchmarks.features $(BENCH_HOME)
 	$(BIN)/python -m benchmarks.retrain $(BENCH_HOME) 2024-12-31
 	$(BIN)/python -m benchmarks.score $(BENCH_HOME) 2024-12-31
+	$(BIN)/python -m benchmarks.backtest $(BENCH_HOME)
 	$(BIN)/python -m benchmarks.tape --events 5000000
 	$(BIN)/python -m benchmarks.tape_real $(DATA)
 

@@ -85,8 +85,8 @@ def test_time_under_water():
 
 
 def test_a_constant_gain_has_no_interval():
-    row = paired_gain(np.full(100, 30.0), np.full(100, 10.0))
-    assert row == {"annual_cents": 5040, "low_cents": 5040, "high_cents": 5040}
+    row = paired_gain(np.full(100, 0.003), np.full(100, 0.001))
+    assert row == {"annual_pct": 50.4, "low_pct": 50.4, "high_pct": 50.4}
 
 
 def test_many_trials_deflate_a_sharpe_ratio():

@@ -73,7 +73,7 @@ def test_a_part_that_changes_nothing_is_worth_nothing():
         {("condors_only", 0.0): whole, ("without a", 0.0): less, ("without b", 0.0): none}
     )
     assert found["without b"]["sessions_changed"] == 0
-    assert found["without b"]["annual_cents"] == found["without b"]["high_cents"] == 0
+    assert found["without b"]["annual_pct"] == found["without b"]["high_pct"] == 0
     assert found["without a"]["sessions_changed"] > 0
 
 

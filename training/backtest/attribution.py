@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import pandas as pd
-
 from serving.facts import RULE_FEATURES
 from serving.policy_table import TABLE
 from training.backtest.engine import Replay
-from training.backtest.measures import paired_gain
+from training.backtest.measures import book_returns, paired_gain
 from training.backtest.variants import ALTERNATIVES, Variant
 
 __all__ = ["attribute", "switched_off"]
@@ -57,7 +55,8 @@ def attribute(results: dict[tuple[str, float], Replay]) -> dict[str, Any]:
     Returns
     -------
     dict
-        By replay the paired gain of having the part, cents a year with its 90 % interval, in
+        By replay the paired gain of having the part, percent of equity a year with its 90 %
+        interval, in
         all and for each book, and `sessions_changed`: those with another profit.
     """
     whole = results[_BASE, 0.0].daily
@@ -65,16 +64,14 @@ def attribute(results: dict[tuple[str, float], Replay]) -> dict[str, Any]:
     for (name, band), result in results.items():
         if band != 0.0 or not name.startswith("without "):
             continue
-        both = whole.add_suffix("_with").join(result.daily, how="inner")
-        ours, theirs = ([f"{b}_with" for b in _BOOKS], list(_BOOKS))
-        row: dict[str, Any] = paired_gain(
-            both[ours].sum(axis=1).to_numpy(float), both[theirs].sum(axis=1).to_numpy(float)
-        )
+        theirs = result.daily
+        both = whole.index.intersection(theirs.index)
+        ours, less = whole.loc[both], theirs.loc[both]
+        row: dict[str, Any] = paired_gain(book_returns(ours, _BOOKS), book_returns(less, _BOOKS))
         for book in _BOOKS:
-            row[book] = paired_gain(
-                both[f"{book}_with"].to_numpy(float), both[book].to_numpy(float)
-            )
-        moved = (both[ours].to_numpy() != both[theirs].to_numpy()).any(axis=1)
-        row["sessions_changed"] = int(pd.Series(moved).sum())
+            row[book] = paired_gain(book_returns(ours, [book]), book_returns(less, [book]))
+        columns = list(_BOOKS)
+        moved = (ours[columns].to_numpy() != less[columns].to_numpy()).any(axis=1)
+        row["sessions_changed"] = int(moved.sum())
         out[name] = row
     return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,16 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from models.scores import stationary_indices
+from training.backtest.accounts import BOOKS
 
-__all__ = ["deflated_sharpe", "excess_returns", "paired_gain", "summary", "time_under_water"]
+__all__ = [
+    "book_returns",
+    "deflated_sharpe",
+    "excess_returns",
+    "paired_gain",
+    "summary",
+    "time_under_water",
+]
 
 Array = NDArray[np.float64]
 
@@ -55,6 +65,20 @@ def summary(daily: pd.DataFrame, start_cents: int) -> dict[str, Any]:
     }
 
 
+def book_returns(daily: pd.DataFrame, books: Sequence[str]) -> Array:
+    """Give the daily profit of some books as fractions of the equity before.
+
+    Parameters
+    ----------
+    daily : pd.DataFrame
+        By session, cents: a column for every book, and `equity`.
+    books : sequence of str
+        Which columns to add.
+    """
+    before = daily["equity"] - daily[list(BOOKS)].sum(axis=1)
+    return np.asarray(daily[list(books)].sum(axis=1) / before, dtype=float)
+
+
 def excess_returns(daily: pd.DataFrame, start_cents: int) -> Array:
     """Give daily returns less the interest on cash, fractions of the equity before.
 
@@ -82,24 +106,31 @@ def time_under_water(level: Array) -> int:
 def paired_gain(
     ours: Array, theirs: Array, *, draws: int = 1000, block: int = 21, seed: int = 0
 ) -> dict[str, float]:
-    """Give the mean daily difference a year with its 90 % stationary-bootstrap interval, cents.
+    """Give the mean daily difference a year with its 90 % interval, percent of equity.
 
     Parameters
     ----------
     ours, theirs : Array
-        Profits of the same sessions, cents.
+        Profits of the same sessions, fractions of each account's equity before: two accounts that
+        grow apart are not compared in dollars.
     draws, block, seed : int
         Bootstrap repetitions, mean block length, and seed.
     """
     gap = np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float)
-    index = stationary_indices(len(gap), mean_block=block, repeats=draws, seed=seed)
+    index = _resamples(len(gap), block, draws, seed)
     means = gap[index].mean(axis=1) * _YEAR
     low, high = np.quantile(means, [0.05, 0.95])
     return {
-        "annual_cents": round(float(gap.mean() * _YEAR)),
-        "low_cents": round(float(low)),
-        "high_cents": round(float(high)),
+        "annual_pct": round(float(gap.mean() * _YEAR) * 100, 3),
+        "low_pct": round(float(low) * 100, 3),
+        "high_pct": round(float(high) * 100, 3),
     }
+
+
+@lru_cache(maxsize=2)
+def _resamples(length: int, block: int, draws: int, seed: int) -> NDArray[np.intp]:
+    """Draw once: every comparison of a report resamples the same sessions."""
+    return stationary_indices(length, mean_block=block, repeats=draws, seed=seed)
 
 
 def deflated_sharpe(daily: Array, sharpes: Array) -> float | None:

@@ -50,6 +50,7 @@ def draw(folder: Path, report: dict[str, Any], results: dict[tuple[str, float], 
             axes.fill_between(
                 both.index, both.min(axis=1), both.max(axis=1), color=colour, alpha=0.15
             )
+    axes.set_yscale("log")  # the ends of the one-day band grow apart by compounding
     axes.legend()
     figure.savefig(folder / "equity.png", dpi=110)
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from features.errors import DataError
 from features.store import MarketStore
 from training.backtest.engine import Replay
 from training.backtest.market import Market
-from training.backtest.measures import deflated_sharpe, excess_returns, paired_gain, summary
+from training.backtest.measures import (
+    book_returns,
+    deflated_sharpe,
+    excess_returns,
+    paired_gain,
+    summary,
+)
 from training.backtest.replicate import replicate
 from training.backtest.variants import ALTERNATIVES
 from training.overfitting import overfitting_probability
@@ -20,6 +25,7 @@ from training.overfitting import overfitting_probability
 __all__ = ["benchmarks", "compare_all", "screen_rows", "verdict"]
 
 _BOOKS = ("condor_1dte", "condor_30_60", "alvh", "cash")
+_TRADED = _BOOKS[:3]
 _BLOCKS = 10
 _BAND_NAMES = {-1.0: "low", 0.0: "mid", 1.0: "high"}
 
@@ -60,8 +66,8 @@ def compare_all(
 def verdict(variants: dict[str, Any]) -> str:
     """Say in one line whether the forecast overlay helped over the same rules without forecasts."""
     gaps = [row["served_gain"] for row in variants["rules_no_forecast"].values()]
-    low, high = min(g["low_cents"] for g in gaps), max(g["high_cents"] for g in gaps)
-    span = f"between {low / 100:,.0f} and {high / 100:,.0f} dollars a year"
+    low, high = min(g["low_pct"] for g in gaps), max(g["high_pct"] for g in gaps)
+    span = f"between {low:.1f} and {high:.1f} percent of equity a year"
     if low > 0:
         return f"The forecast overlay helps at every end of the marking band: {span}."
     if high < 0:
@@ -77,14 +83,14 @@ def screen_rows(report: dict[str, Any]) -> list[dict[str, str]]:
     rows = []
     for name, bands in report["variants"].items():
         gains = [row["served_gain"] for row in bands.values() if "served_gain" in row]
-        low = min((g["low_cents"] for g in gains), default=0) / 100
-        high = max((g["high_cents"] for g in gains), default=0) / 100
+        low = min((g["low_pct"] for g in gains), default=0.0)
+        high = max((g["high_pct"] for g in gains), default=0.0)
         rows.append(
             {
                 "variant": name,
                 "return % a year": _ends(bands, "annual_return_pct"),
                 "worst drawdown %": _ends(bands, "max_drawdown_pct"),
-                "gain of served, $ a year": f"{low:,.0f} to {high:,.0f}" if gains else "",
+                "gain of served, % a year": f"{low:.1f} to {high:.1f}" if gains else "",
             }
         )
     return rows
@@ -131,19 +137,14 @@ def _one(
     row["profit_by_book_cents"] = {book: int(daily[book].sum()) for book in _BOOKS}
     if name == "served":
         return row
-    both = served.add_suffix("_s").join(daily, how="inner")
-    ours = _trading(both, "_s")
-    theirs = _trading(both, "")
-    scale = min(1.0, float(served["risk"].mean()) / max(float(daily["risk"].mean()), 1.0))
+    both = served.index.intersection(daily.index)
+    ours, theirs = (book_returns(d.loc[both], _TRADED) for d in (served, daily))
+    taken, risked = (float((d["risk"] / d["equity"]).mean()) for d in (served, daily))
+    scale = min(1.0, taken / risked) if risked > 0 else 1.0
     row["served_gain"] = paired_gain(ours, theirs)
     row["risk_scale"] = round(scale, 4)
     row["served_gain_equal_risk"] = paired_gain(ours, theirs * scale)
     return row
-
-
-def _trading(both: pd.DataFrame, suffix: str) -> np.ndarray:
-    names = [f"{book}{suffix}" for book in _BOOKS if book != "cash"]
-    return both[names].sum(axis=1).to_numpy(dtype=float)
 
 
 def _luck(start_cents: int, replays: dict[str, Replay]) -> dict[str, Any]:

@@ -56,8 +56,8 @@ class SmileParameters:
     provenance: str = (
         "level, slope, curvature and half-spreads of the thirty-day smile: fitted to published "
         "CNDR, BFLY, PUT and BXM levels of 1996-2007 (training/backtest/calibrate.py); its band "
-        "is wider than the 3 % at which that fit is a tenth worse. One-day numbers: the method's dossier, never calibrated "
-        "to quotes"
+        "is wider than the 3 % at which that fit is a tenth worse. One-day numbers: the method's "
+        "dossier, never calibrated to quotes"
     )
 
 

@@ -77,7 +77,7 @@ class TrainingSettings(BaseModel):
     seed: int = 20080915
     primary: tuple[str, ...] = ("shift_up_5", "shift_up_10")
     group_heads: tuple[str, ...] = ("shift_up_5", "shift_up_10", "shift_down_5", "shift_down_10")
-    group_years: Annotated[int, Field(ge=1)] = 2
+    group_years: Annotated[int, Field(ge=1)] = 1
     group_blocks: Annotated[int, Field(ge=2)] = 3
     champion_tolerance: Annotated[float, Field(ge=0.0)] = 0.005
     ece_limits: dict[int, float] = {1: 0.03, 5: 0.03, 10: 0.05, 21: 0.05}

@@ -30,7 +30,7 @@ from training.settings import TrainingSettings
 from training.splits import Fold
 from training.walk_forward import Fitter, jobs_for, run_jobs, scored_rows
 
-__all__ = ["NullRun", "null_run", "permute_labels", "simulated_datasets"]
+__all__ = ["NullRun", "null_run", "permute_labels", "plant_labels", "simulated_datasets"]
 
 BLOCK_SESSIONS = 63
 
@@ -73,6 +73,33 @@ def permute_labels(labels: pd.DataFrame, *, seed: int, block: int = BLOCK_SESSIO
     blocks = [np.arange(i, min(i + block, len(labels))) for i in range(0, len(labels), block)]
     order = np.concatenate([blocks[k] for k in rng.permutation(len(blocks))])
     return pd.DataFrame(labels.to_numpy()[order], index=labels.index, columns=labels.columns)
+
+
+def plant_labels(
+    prior: pd.DataFrame, labels: pd.DataFrame, driver: pd.Series, *, log_odds: float, seed: int
+) -> pd.DataFrame:
+    """Draw new labels from the prior and a feature, so that there is something to find.
+
+    Parameters
+    ----------
+    prior, labels : DataFrame, shape (sessions, heads)
+        Probabilities that the new labels start from; labels that say where a head is scored.
+    driver : Series
+        A feature; null counts as its mean.
+    log_odds : float
+        What one standard deviation of the driver adds to the log odds of every label.
+    """
+    from models.logit import logit, sigmoid
+
+    rng = np.random.default_rng(seed)
+    x = driver.reindex(labels.index)
+    z = ((x - x.mean()) / x.std()).fillna(0.0).to_numpy(dtype=float)
+    planted = labels.copy()
+    for name in labels:
+        start = prior[name].fillna(labels[name].mean()).to_numpy(dtype=float)
+        drawn = rng.random(len(z)) < sigmoid(logit(start) + log_odds * z)
+        planted[name] = np.where(labels[name].notna(), drawn, np.nan)
+    return planted
 
 
 def simulated_datasets(

@@ -32,7 +32,7 @@ def worlds(seed: int, years: int, link: float) -> dict[str, Any]:
 
 
 def ask(datasets: dict[str, Any], seed: int | None) -> Any:
-    """Run the laboratory on one market: two years a fold, 60 rounds."""
+    """Run the laboratory on one market: 60 rounds, folds of the group table."""
     from features.catalog import CATALOG
     from models.settings import ModelSettings
     from training.null_world import null_run

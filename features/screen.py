@@ -12,8 +12,10 @@ from rich.text import Text
 __all__ = [
     "catalogue_table",
     "fetch_screen",
+    "gain_text",
     "import_screen",
     "layouts_text",
+    "plain_table",
     "records_table",
     "values_table",
 ]
@@ -26,12 +28,28 @@ _OUTCOME_STYLE = {
 }
 
 
+def plain_table(title: str) -> Table:
+    """Start a table without lines."""
+    return Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+
+
+def gain_text(row: Mapping[str, Any]) -> Text:
+    """Write a gain with its interval, green or red where that leaves zero out."""
+    gain, low, high = row["gain"], row["gain_lo"], row["gain_hi"]
+    if gain is None:
+        return Text("·", style="dim")
+    if low is None or high is None:
+        return Text(f"{gain:+.3f}")
+    style = "green" if low > 0 else "red" if high < 0 else "dim"
+    return Text(f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]", style=style)
+
+
 def records_table(
     title: str, records: Sequence[Mapping[str, Any]], columns: Iterable[str] | None = None
 ) -> Table:
     """Draw records as a table; an absent value is a dot."""
     names = list(columns) if columns is not None else list(records[0]) if records else []
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table = plain_table(title)
     for name in names:
         numeric = any(isinstance(record.get(name), int | float) for record in records)
         table.add_column(name, justify="right" if numeric else "left")
@@ -54,9 +72,7 @@ def _cell(value: Any) -> str:
 
 def fetch_screen(report: Mapping[str, Any]) -> Table:
     """Show what became of each source, what came in, and which tables end too early now."""
-    table = Table(
-        title="sources", title_justify="left", header_style="bold", box=None, pad_edge=False
-    )
+    table = plain_table("sources")
     for name, justify in (("source", "left"), ("outcome", "left"), ("new", "right")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     table.add_column("remarks", overflow="fold")
@@ -73,9 +89,7 @@ def fetch_screen(report: Mapping[str, Any]) -> Table:
 
 def import_screen(report: Mapping[str, Any]) -> Group:
     """Show what an import took, skipped and refused, and what changed in the store."""
-    files = Table(
-        title="files", title_justify="left", header_style="bold", box=None, pad_edge=False
-    )
+    files = plain_table("files")
     for name, justify in (("file", "left"), ("outcome", "left"), ("lines", "right")):
         files.add_column(name, justify=justify)  # type: ignore[arg-type]
     files.add_column("remarks", overflow="fold")

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from features.screen import records_table
+from features.screen import gain_text, plain_table, records_table
 
 __all__ = ["track_screen"]
 
@@ -46,13 +45,7 @@ def track_screen(document: Mapping[str, Any]) -> Group:
 def _skill(rows: Rows) -> RenderableType:
     if not rows:
         return Text("no forecast has an outcome yet", style="dim")
-    table = Table(
-        title="said: mean probability; seen: how often it came true",
-        title_justify="left",
-        header_style="bold",
-        box=None,
-        pad_edge=False,
-    )
+    table = plain_table("said: mean probability; seen: how often it came true")
     for name in ("at", "head"):
         table.add_column(name)
     for name in ("h", "n", "said", "seen", "ECE"):
@@ -67,7 +60,7 @@ def _skill(rows: Rows) -> RenderableType:
             f"{row['mean_probability']:.1%}",
             f"{row['base_rate']:.1%}",
             _error(row),
-            _gain(row),
+            gain_text(row),
         )
     return Group(table, Text("! outside what a calibrated forecast would show", style="dim"))
 
@@ -76,11 +69,3 @@ def _error(row: Mapping[str, Any]) -> Text:
     band = row.get("ece_band")
     outside = band is not None and row["ece"] > band[1]
     return Text(f"{row['ece']:.3f}{'!' if outside else ''}", style="red" if outside else "")
-
-
-def _gain(row: Mapping[str, Any]) -> Text:
-    low, high = row["gain_lo"], row["gain_hi"]
-    if low is None or high is None:
-        return Text(f"{row['gain']:+.3f}", style="dim")
-    style = "green" if low > 0 else "red" if high < 0 else "dim"
-    return Text(f"{row['gain']:+.3f} [{low:+.3f}, {high:+.3f}]", style=style)

@@ -4,7 +4,7 @@ A group is judged only on folds whose model had a year of the group's data to le
 that the two models are the same up to sampling noise, and would only dilute the answer.
 
 What one fit happens to choose moves all rows of its fold together, which a bootstrap of rows cannot
-see: on permuted labels, rows alone call groups useful far too often. So each gain is also tested on
+see: a run on permuted labels called a group useful on rows alone. So each gain is also tested on
 the totals of its folds (a t-test with as many degrees of freedom as there are folds less one), and
 the wider interval and the larger p-value are kept.
 

@@ -11,27 +11,17 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from features.screen import gain_text, plain_table
+
 __all__ = [
     "demo_screen",
-    "gain_text",
     "gate_table",
     "group_tables",
-    "plain_table",
     "retrain_screen",
     "runs_table",
     "skill_tables",
     "tuning_screen",
 ]
-
-
-def gain_text(row: Mapping[str, Any]) -> Text:
-    """Write a gain with its interval, green or red where that leaves zero out."""
-    if row["gain"] is None:
-        return Text("·", style="dim")
-    if row["gain_lo"] is None or row["gain_hi"] is None:
-        return Text(f"{row['gain']:+.3f}")
-    style = "green" if row["gain_lo"] > 0 else "red" if row["gain_hi"] < 0 else "dim"
-    return Text(f"{row['gain']:+.3f} [{row['gain_lo']:+.3f}, {row['gain_hi']:+.3f}]", style=style)
 
 
 def _number(value: float | None, form: str) -> str:
@@ -175,11 +165,6 @@ def translation_screen(told: Mapping[str, Any]) -> Group:
     if told["coefficients"]:
         parts.append(table)
     return Group(*parts, skill)
-
-
-def plain_table(title: str) -> Table:
-    """Start a table without lines."""
-    return Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
 
 
 def gate_table(gates: Sequence[Mapping[str, Any]]) -> Table:

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from training.screen import gain_text, gate_table, group_tables, plain_table, skill_tables
+from features.screen import gain_text, plain_table
+from training.screen import gate_table, group_tables, skill_tables
 
 __all__ = ["evaluate_screen"]
 

@@ -28,7 +28,7 @@ from models.bundle_files import (
 )
 from models.dataset import Dataset, make_dataset
 from models.explain import HeadForecast, SessionForecast, explain_rows
-from models.fitting import fit_forecaster
+from models.fitting import fit_forecaster, lay_ground
 from models.forecaster import Forecaster
 from models.paths import PathPrior
 from models.settings import ModelSettings
@@ -42,6 +42,7 @@ __all__ = [
     "HeadForecast",
     "SessionForecast",
     "fit_forecaster",
+    "lay_ground",
     "load_bundle",
     "make_dataset",
     "write_bundle",

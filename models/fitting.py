@@ -1,10 +1,13 @@
-"""Fit all heads of one moment together, one after another or in several processes."""
+"""Fit all heads of one moment together.
+
+A fit has two parts. The ground (path prior, structural bases, baselines, novelty) depends on prices
+and labels alone; the boosters stand on it. So the refits of a fold, without a feature group or with
+other boosters, share one ground.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -13,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from features.errors import DataError
-from models.baselines import fit_baselines
+from models.base_fit import Base, Sample, fit_base
+from models.baselines import Baseline, fit_baselines
 from models.blocks import block_folds
 from models.boosters import Matrix
 from models.dataset import Dataset, training_rows
@@ -23,28 +27,87 @@ from models.novelty import Novelty
 from models.paths import PathPrior
 from models.settings import ModelSettings
 from models.shift import Columns
-from models.shift_fit import Sample, fit_shift
+from models.shift_fit import fit_shift
 from models.variance import log_realised_ahead
 
-__all__ = ["fit_forecaster"]
+__all__ = ["Ground", "fit_forecaster", "lay_ground"]
 
 MIN_ROWS = 250
 MIN_OF_EACH = 10
 MIN_OF_EACH_MEMBER = 5
-Progress = Callable[[float, str], None]
 
 
-def fit_forecaster(
+@dataclass(frozen=True)
+class _HeadGround:
+    key: HeadKey
+    sample: Sample
+    base: Base | None
+    baselines: dict[str, Baseline]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every fit of a moment up to one session stands on.
+
+    Parameters
+    ----------
+    at : str
+        Moment.
+    until : Timestamp
+        Last session that may be known.
+    prior : PathPrior
+        Fitted up to `until`.
+    heads : tuple
+        Training rows, structural base (none where too few rows) and baselines of each head.
+    novelty : Novelty
+        Distance from the training rows.
+    """
+
+    at: str
+    until: pd.Timestamp
+    prior: PathPrior
+    heads: tuple[_HeadGround, ...]
+    novelty: Novelty
+
+    def fit(self, features: pd.DataFrame, settings: ModelSettings) -> Forecaster:
+        """Fit the boosters of every head on it.
+
+        Parameters
+        ----------
+        features : DataFrame
+            Table of the dataset that the ground was laid from, with any of its columns.
+        settings : ModelSettings
+            May differ from the ground's in what the boosters read: rounds, leaves, rates, shares.
+        """
+        known = features.loc[: self.until]
+        columns = Columns.choose(known, settings)
+        matrix = Matrix(columns.drawn(known, seed=settings.seed), settings, columns.values(known))
+        young = known[list(columns.young)]
+        with _one_thread():
+            heads = {
+                head.key.id: _fit_head(self.at, head, young, columns, matrix, settings)
+                for head in self.heads
+            }
+        return Forecaster(
+            at=self.at,
+            until=f"{self.until:%Y-%m-%d}",
+            settings=settings,
+            prior=self.prior,
+            heads=heads,
+            novelty=self.novelty,
+            feature_names=tuple(features.columns),
+        )
+
+
+def lay_ground(
     dataset: Dataset,
     *,
     until: pd.Timestamp,
     settings: ModelSettings | None = None,
-    processes: int = 1,
     heads: Sequence[HeadKey] | None = None,
     light: bool = False,
-    progress: Progress | None = None,
-) -> Forecaster:
-    """Fit every head of a moment on what was known at the close of `until`.
+) -> Ground:
+    """Fit what does not depend on the features, on what was known at the close of `until`.
 
     Parameters
     ----------
@@ -52,14 +115,10 @@ def fit_forecaster(
         Rows after `until` are never read.
     until : Timestamp
         Rows train whose label is complete by this session.
-    processes : int
-        Worker processes; the result does not depend on it.
     heads : sequence of HeadKey, optional
         Some of the moment's heads; all by default.
     light : bool
         Fit only the two baselines that `predict(light=True)` needs.
-    progress : callable, optional
-        Called with the fraction done and a word.
 
     Raises
     ------
@@ -73,64 +132,26 @@ def fit_forecaster(
             "date."
         )
     prior = PathPrior.fit(dataset.spine, until, paths=settings.paths, blocks=settings.blocks)
-    keys = list(heads) if heads is not None else dataset.keys()
-    known = dataset.features.loc[:until]
-    columns = Columns.choose(known, settings)
-    matrix = Matrix(columns.drawn(known, seed=settings.seed), settings, columns.values(known))
-    moment = _Moment(dataset.at, columns, matrix, settings, light)
-    jobs = [(key, *_head_sample(dataset, key, until, settings)) for key in keys]
-    fitted: dict[str, HeadModel] = {}
-    if processes > 1:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(
-            processes, mp_context=context, initializer=_start, initargs=(moment,)
-        ) as pool:
-            results: Iterable[HeadModel] = pool.map(_fit_in_worker, jobs)
-            for done, model in enumerate(results, 1):
-                fitted[model.key.id] = model
-                _tell(progress, done, len(jobs), model.key)
-    else:
-        with _one_thread():
-            for done, job in enumerate(jobs, 1):
-                model = _fit_head(moment, job)
-                fitted[model.key.id] = model
-                _tell(progress, done, len(jobs), model.key)
-    return Forecaster(
-        at=dataset.at,
-        until=f"{until:%Y-%m-%d}",
-        settings=settings,
-        prior=prior,
-        heads=fitted,
-        novelty=Novelty.fit(dataset.inputs.loc[:until]),
-        feature_names=tuple(dataset.features.columns),
-    )
-
-
-def _tell(progress: Progress | None, done: int, total: int, key: HeadKey) -> None:
-    if progress is not None:
-        progress(done / total, key.id)
-
-
-@dataclass(frozen=True)
-class _Moment:
-    at: str
-    columns: Columns
-    matrix: Matrix
-    settings: ModelSettings
-    light: bool
-
-
-_Job = tuple[HeadKey, pd.DatetimeIndex, Sample]
-_worker: list[_Moment] = []
-
-
-def _start(moment: _Moment) -> None:
-    _worker[:] = [moment]
-
-
-def _fit_in_worker(job: _Job) -> HeadModel:
     with _one_thread():
-        return _fit_head(_worker[0], job)
+        grounds = tuple(
+            _head_ground(dataset, key, until, settings, light=light)
+            for key in (dataset.keys() if heads is None else heads)
+        )
+    return Ground(dataset.at, until, prior, grounds, Novelty.fit(dataset.inputs.loc[:until]))
+
+
+def fit_forecaster(
+    dataset: Dataset,
+    *,
+    until: pd.Timestamp,
+    settings: ModelSettings | None = None,
+    heads: Sequence[HeadKey] | None = None,
+    light: bool = False,
+) -> Forecaster:
+    """Fit every head of a moment on what was known at the close of `until`; see `lay_ground`."""
+    settings = settings or ModelSettings()
+    ground = lay_ground(dataset, until=until, settings=settings, heads=heads, light=light)
+    return ground.fit(dataset.features, settings)
 
 
 def _one_thread() -> AbstractContextManager[Any]:
@@ -141,34 +162,52 @@ def _one_thread() -> AbstractContextManager[Any]:
     return cast("AbstractContextManager[Any]", threadpool_limits(limits=1, user_api="blas"))
 
 
-def _head_sample(
-    dataset: Dataset, key: HeadKey, until: pd.Timestamp, settings: ModelSettings
-) -> tuple[pd.DatetimeIndex, Sample]:
+def _head_ground(
+    dataset: Dataset,
+    key: HeadKey,
+    until: pd.Timestamp,
+    settings: ModelSettings,
+    *,
+    light: bool,
+) -> _HeadGround:
     rows = training_rows(dataset, key, until)
     rows = rows[rows.isin(dataset.features.index)]
     if HEADS[key.head].needs_open:
         rows = rows[-settings.open_rows :]
     ahead = pd.Series(log_realised_ahead(dataset.spine, key.horizon), index=dataset.spine.index)
     sample = Sample(
-        x=dataset.features.loc[rows],
+        rows=rows,
         inputs=dataset.inputs.loc[rows],
         prior=dataset.prior.loc[rows, key.id].to_numpy(float),
         log_variance=ahead.loc[rows].to_numpy(float),
         y=dataset.labels.loc[rows, key.id].to_numpy(float),
         where=np.asarray(dataset.features.index.get_indexer(rows)),
     )
-    return rows, sample
-
-
-def _fit_head(moment: _Moment, job: _Job) -> HeadModel:
-    key, rows, sample = job
-    shift = None
-    if _enough(sample.y, moment.settings.blocks, key.horizon + 1):
-        shift = fit_shift(key, sample, moment.columns, moment.matrix, moment.settings, at=moment.at)
-    return HeadModel(
+    enough = _enough(sample.y, settings.blocks, key.horizon + 1)
+    return _HeadGround(
         key=key,
+        sample=sample,
+        base=fit_base(key, sample, settings) if enough else None,
+        baselines=fit_baselines(key, sample.inputs, sample.prior, sample.y, light=light),
+    )
+
+
+def _fit_head(
+    at: str,
+    head: _HeadGround,
+    young: pd.DataFrame,
+    columns: Columns,
+    matrix: Matrix,
+    settings: ModelSettings,
+) -> HeadModel:
+    rows, shift = head.sample.rows, None
+    if head.base is not None:
+        x = young.iloc[head.sample.where]
+        shift = fit_shift(head.key, head.sample, head.base, x, columns, matrix, settings, at=at)
+    return HeadModel(
+        key=head.key,
         shift=shift,
-        baselines=fit_baselines(key, sample.inputs, sample.prior, sample.y, light=moment.light),
+        baselines=head.baselines,
         rows=len(rows),
         first=f"{rows[0]:%Y-%m-%d}" if len(rows) else "",
         last=f"{rows[-1]:%Y-%m-%d}" if len(rows) else "",

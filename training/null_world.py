@@ -28,7 +28,7 @@ from training.correction import holm
 from training.evaluate import skill_table
 from training.settings import TrainingSettings
 from training.splits import Fold
-from training.walk_forward import Fitter, jobs_for, run_jobs, scored_rows
+from training.walk_forward import Lay, jobs_for, run_jobs, scored_rows
 
 __all__ = ["NullRun", "null_run", "permute_labels", "plant_labels", "simulated_datasets"]
 
@@ -141,7 +141,7 @@ def null_run(
     *,
     seed: int | None,
     processes: int = 1,
-    fit: Fitter | None = None,
+    lay: Lay | None = None,
 ) -> NullRun:
     """Look for skill and for useful groups in one world.
 
@@ -177,7 +177,7 @@ def null_run(
             for name in heads[at]
         ]
     found: dict[str, list[pd.DataFrame]] = {}
-    for result in run_jobs(jobs, worlds, model, processes=processes, fit=fit):
+    for result in run_jobs(jobs, worlds, model, processes=processes, lay=lay):
         rows = scored_rows(result.forecasts, worlds[result.job.at].labels)
         found.setdefault(result.job.tag, []).append(rows.assign(until=result.job.until))
     tables = {tag: pd.concat(parts, ignore_index=True) for tag, parts in found.items()}

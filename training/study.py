@@ -10,6 +10,7 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ import pandas as pd
 from features.errors import UsageError
 from features.home import Home
 from training.search_space import SPACE, default_parameters, suggest, with_parameters
-from training.tuning_folds import TuningFolds, fold_losses, relative_loss
+from training.tuning_folds import TuningFolds, fold_ground, fold_losses, relative_loss
 from training.walk_forward import single_threaded_children
 
-__all__ = ["Study", "default_fit", "open_study", "run_trials", "trial_table"]
+__all__ = ["Study", "default_lay", "open_study", "run_trials", "trial_table"]
 
 Progress = Callable[[float, str], None]
 STARTUP_TRIALS = 8
@@ -107,7 +108,7 @@ def run_trials(
     trials: int,
     workers: int = 1,
     seed: int = 1,
-    fit: Any = None,
+    lay: Any = None,
     progress: Progress | None = None,
 ) -> None:
     """Run trials until the study has as many finished ones as wanted.
@@ -118,14 +119,17 @@ def run_trials(
         Finished (complete or pruned) trials wanted, those of earlier calls included.
     workers : int
         Processes; they see each other's results in the order of arrival.
+    lay : callable, optional
+        Stands in for `models.bundle.lay_ground`; needs ``workers=1``.
     """
     # one process makes the study and its first trial: two would race on a new database
     opened = study.load(fresh=True)
     work = (study, dataset, folds, model, trials, seed)
+    ground = _grounds(dataset, folds, model, lay or default_lay())
     if _finished(opened) == 0:
-        _one(opened, dataset, folds, model, seed=seed, fit=fit or default_fit())
+        _one(opened, dataset, folds, model, ground, seed=seed)
     if workers == 1:
-        _loop(*work, fit=fit, progress=progress)
+        _loop(*work, ground=ground, progress=progress)
         return
     context = multiprocessing.get_context("spawn")
     with single_threaded_children(), ProcessPoolExecutor(workers, mp_context=context) as pool:
@@ -163,11 +167,21 @@ def trial_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def default_fit() -> Any:
-    """Return the fit of the models room; imported late, because it loads LightGBM."""
-    from models.bundle import fit_forecaster
+def default_lay() -> Any:
+    """Return `lay_ground` of the models room; imported late, because it loads LightGBM."""
+    from models.bundle import lay_ground
 
-    return fit_forecaster
+    return lay_ground
+
+
+def _grounds(dataset: Any, folds: TuningFolds, model: Any, lay: Any) -> Callable[[int], Any]:
+    """Ground of each search fold, laid when it is first asked for; all trials stand on it."""
+
+    @cache
+    def ground(number: int) -> Any:
+        return fold_ground(folds.search[number], dataset, model, folds.heads, lay)
+
+    return ground
 
 
 def _loop(
@@ -179,18 +193,26 @@ def _loop(
     seed: int,
     worker: int = 0,
     *,
-    fit: Any = None,
+    ground: Callable[[int], Any] | None = None,
     progress: Progress | None = None,
 ) -> None:
     opened = study.load()
-    fitter = fit or default_fit()
+    ground = ground or _grounds(dataset, folds, model, default_lay())
     while (done := _finished(opened)) < trials:
         if progress is not None:
             progress(done / trials, f"trial {done + 1} of {trials}")
-        _one(opened, dataset, folds, model, seed=seed + done + 1000 * worker, fit=fitter)
+        _one(opened, dataset, folds, model, ground, seed=seed + done + 1000 * worker)
 
 
-def _one(opened: Any, dataset: Any, folds: TuningFolds, model: Any, *, seed: int, fit: Any) -> None:
+def _one(
+    opened: Any,
+    dataset: Any,
+    folds: TuningFolds,
+    model: Any,
+    ground: Callable[[int], Any],
+    *,
+    seed: int,
+) -> None:
     import optuna
 
     opened.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
@@ -202,7 +224,7 @@ def _one(opened: Any, dataset: Any, folds: TuningFolds, model: Any, *, seed: int
     trial.set_user_attr("default", first)
     losses: list[float] = []
     for step, fold in enumerate(folds.search):
-        losses.append(relative_loss(fold_losses(fold, dataset, chosen, folds.heads, fit)))
+        losses.append(relative_loss(fold_losses(fold, dataset, chosen, ground(step))))
         # folds are visited in one fixed order, so a step compares like with like
         trial.report(float(np.mean(losses)), step)
         trial.set_user_attr("folds", losses)

@@ -26,7 +26,7 @@ from training.search_space import SPACE, default_parameters, with_parameters
 from training.settings import TrainingSettings, load_settings
 from training.splits import walk_forward_folds
 from training.study import Study, open_study, run_trials, trial_table
-from training.tuning_folds import TuningFolds, build_folds, fold_losses
+from training.tuning_folds import TuningFolds, build_folds, fold_ground, fold_losses
 
 __all__ = ["TuneReport", "tune", "tune_dataset"]
 
@@ -167,15 +167,15 @@ def tune_dataset(
     workers: int = 1,
     storage: str | None = None,
     seed: int = 1,
-    fit: Any = None,
+    lay: Any = None,
     progress: Progress | None = None,
 ) -> TuneReport:
     """Search on a dataset that stands already; see `tune`.
 
     Parameters
     ----------
-    fit : callable, optional
-        Stands in for `models.bundle.fit_forecaster`; needs ``workers=1``.
+    lay : callable, optional
+        Stands in for `models.bundle.lay_ground`; needs ``workers=1``.
     """
     sessions = pd.DatetimeIndex(dataset.spine.index[dataset.spine["vix_close"].notna()])
     first = walk_forward_folds(
@@ -199,11 +199,11 @@ def tune_dataset(
         trials=trials,
         workers=workers,
         seed=seed,
-        fit=fit,
+        lay=lay,
         progress=lambda f, w: tell(0.9 * f, w),
     )
     tell(0.92, "held-back folds")
-    return _report(study, dataset, folds, settings, model, workers=workers, fit=fit)
+    return _report(study, dataset, folds, settings, model, workers=workers, lay=lay)
 
 
 def _report(
@@ -214,23 +214,21 @@ def _report(
     model: Any,
     *,
     workers: int,
-    fit: Any,
+    lay: Any,
 ) -> TuneReport:
-    from training.study import default_fit
+    from training.study import default_lay
 
     table = trial_table(study)
     done = table[table["state"] == "complete"]
     best = done.iloc[int(done["loss"].to_numpy(dtype=float).argmin())]
     shipped = done[done["number"] == done["number"].min()].iloc[0]
     chosen = {name: best[name].item() for name in SPACE}
-    fitter = fit or default_fit()
+    grounds = [
+        (fold, fold_ground(fold, dataset, model, folds.heads, lay or default_lay()))
+        for fold in folds.held
+    ]
     tuned, default = (
-        pd.concat(
-            [
-                fold_losses(f, dataset, with_parameters(model, p), folds.heads, fitter)
-                for f in folds.held
-            ]
-        )
+        pd.concat([fold_losses(f, dataset, with_parameters(model, p), g) for f, g in grounds])
         for p in (chosen, default_parameters(model))
     )
     won = _paired(tuned, default, settings, folds.heads)

@@ -20,7 +20,14 @@ from features.errors import DataError
 from models.scores import log_loss_rows
 from training.splits import purged_train
 
-__all__ = ["TuningFold", "TuningFolds", "build_folds", "fold_losses", "relative_loss"]
+__all__ = [
+    "TuningFold",
+    "TuningFolds",
+    "build_folds",
+    "fold_ground",
+    "fold_losses",
+    "relative_loss",
+]
 
 BLOCKS = 8
 HELD_SHARE = 0.25
@@ -111,24 +118,31 @@ def build_folds(
     return TuningFolds(search, tuple(held), tuple(heads), days[0], search_days[-1], last)
 
 
-def fold_losses(
-    fold: TuningFold, dataset: Any, settings: Any, heads: Sequence[str], fit: Any
-) -> pd.DataFrame:
+def fold_ground(
+    fold: TuningFold, dataset: Any, settings: Any, heads: Sequence[str], lay: Any
+) -> Any:
+    """Lay the ground of a fold: all that its trials share."""
+    from models.heads import parse_key
+
+    shown = dataclasses.replace(dataset, labels=fold.labels)
+    keys = [parse_key(name) for name in heads]
+    return lay(shown, until=fold.until, settings=settings, heads=keys, light=True)
+
+
+def fold_losses(fold: TuningFold, dataset: Any, settings: Any, ground: Any) -> pd.DataFrame:
     """Fit on a fold's training rows and score its test rows.
+
+    Parameters
+    ----------
+    ground : Ground
+        From `fold_ground`.
 
     Returns
     -------
     DataFrame
         session, head key, loss and climatology's loss, by row.
     """
-    from models.heads import parse_key
-
-    shown = dataclasses.replace(dataset, labels=fold.labels)
-    keys = [parse_key(name) for name in heads]
-    forecaster = fit(
-        shown, until=fold.until, settings=settings, processes=1, heads=keys, light=True
-    )
-    forecasts = forecaster.predict(dataset, fold.test, light=True)
+    forecasts = ground.fit(dataset.features, settings).predict(dataset, fold.test, light=True)
     parts = []
     for name, rows in forecasts.groupby(
         forecasts["head"].astype(str) + "_" + forecasts["horizon"].astype(str), sort=False

@@ -1,7 +1,8 @@
 """Fit every fold of every moment, in parallel, and collect what was forecast out of sample.
 
-A job is one fit. Workers are fresh processes that receive the data once; each fit uses one
-LightGBM thread, so results do not depend on how many workers there are.
+A job is one fit. Jobs that stand on one ground (a fold with all groups and without each) are one
+worker's batch, so that the ground is laid once. Workers are fresh processes that receive the data
+once; each fit uses one LightGBM thread, so results do not depend on how many workers there are.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,6 +73,20 @@ class Job:
         """Whether only the probability is wanted, without intervals and baselines."""
         return self.tag != ""
 
+    def ground(self) -> Hashable:
+        """Jobs with the same one share what does not depend on the columns of the boosters."""
+        from models.dataset import IVTS
+
+        return (
+            self.at,
+            self.until,
+            self.heads,
+            self.since,
+            self.settings,
+            self.light,
+            IVTS in self.drop,
+        )
+
 
 @dataclass(frozen=True)
 class Result:
@@ -83,7 +98,7 @@ class Result:
     seconds: float
 
 
-Fitter = Callable[..., Any]
+Lay = Callable[..., Any]
 
 _SHARED: dict[str, Any] = {}
 
@@ -122,7 +137,7 @@ def run_jobs(
     settings: Any,
     *,
     processes: int = 1,
-    fit: Fitter | None = None,
+    lay: Lay | None = None,
     progress: Progress | None = None,
     what: str = "fitting",
 ) -> list[Result]:
@@ -137,8 +152,8 @@ def run_jobs(
         Shared model settings.
     processes : int
         Worker processes; 1 runs in this one.
-    fit : callable, optional
-        Stands in for `models.shift.fit_forecaster`; needs ``processes=1``.
+    lay : callable, optional
+        Stands in for `models.bundle.lay_ground`; needs ``processes=1``.
     progress : callable, optional
         Called with the fraction done and a word.
 
@@ -148,24 +163,30 @@ def run_jobs(
     """
     results: dict[int, Result] = {}
     total = max(1, len(jobs))
+    batches: dict[Hashable, list[tuple[int, Job]]] = {}
+    for index, job in enumerate(jobs):
+        batches.setdefault(job.ground(), []).append((index, job))
     # longest first (late folds have most rows), so that no worker idles at the end
-    order = sorted(range(len(jobs)), key=lambda i: jobs[i].until, reverse=True)
-    with _executor(processes, datasets, settings, fit) as submit:
-        for index, result in submit([(i, jobs[i]) for i in order]):
+    order = sorted(batches.values(), key=lambda b: (b[0][1].until, len(b)), reverse=True)
+    with _executor(processes, datasets, settings, lay) as submit:
+        for index, result in submit(order):
             results[index] = result
             if progress is not None:
                 progress(len(results) / total, f"{what} {result.job.at} {result.job.until:%Y}")
     return [results[i] for i in range(len(jobs))]
 
 
+Batch = list[tuple[int, Job]]
+
+
 @contextmanager
 def _executor(
-    processes: int, datasets: Mapping[str, Any], settings: Any, fit: Fitter | None
-) -> Iterator[Callable[[list[tuple[int, Job]]], Iterator[tuple[int, Result]]]]:
-    if processes <= 1 or fit is not None:
-        _share(datasets, settings, fit)
+    processes: int, datasets: Mapping[str, Any], settings: Any, lay: Lay | None
+) -> Iterator[Callable[[list[Batch]], Iterator[tuple[int, Result]]]]:
+    if processes <= 1 or lay is not None:
+        _share(datasets, settings, lay)
         try:
-            yield lambda work: ((i, _run(job)) for i, job in work)
+            yield lambda work: (done for batch in work for done in _run(batch))
         finally:
             _SHARED.clear()
         return
@@ -178,11 +199,11 @@ def _executor(
         ) as pool,
     ):
 
-        def submit(work: list[tuple[int, Job]]) -> Iterator[tuple[int, Result]]:
-            waiting = {pool.submit(_run, job): i for i, job in work}
+        def submit(work: list[Batch]) -> Iterator[tuple[int, Result]]:
+            waiting = [pool.submit(_run, batch) for batch in work]
             try:
                 for future in as_completed(waiting):
-                    yield waiting[future], future.result()
+                    yield from future.result()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -206,54 +227,62 @@ def single_threaded_children() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _share(datasets: Mapping[str, Any], settings: Any, fit: Fitter | None) -> None:
-    _SHARED.update(datasets=dict(datasets), settings=settings, fit=fit)
+def _share(datasets: Mapping[str, Any], settings: Any, lay: Lay | None) -> None:
+    _SHARED.update(datasets=dict(datasets), settings=settings, lay=lay)
 
 
-def _run(job: Job) -> Result:
+def _run(batch: Batch) -> list[tuple[int, Result]]:
     from time import perf_counter
 
-    began = perf_counter()
-    fit = _SHARED["fit"] or _default_fit()
-    dataset = _SHARED["datasets"][job.at]
-    if job.drop:
-        dataset = _without(dataset, job.drop)
-    if job.since is not None:
-        dataset = dataclasses.replace(dataset, features=dataset.features.loc[job.since :])
-    settings = _SHARED["settings"] if job.settings is None else job.settings
-    forecaster = fit(
-        dataset,
-        until=job.until,
-        settings=settings,
-        processes=1,
-        heads=_head_keys(job),
-        light=job.light,
-    )
-    forecasts = None
-    if job.test is not None:
-        forecasts = forecaster.predict(dataset, job.test, light=job.light)
-        if job.keep is not None:
-            _write_fold(job.keep, job, forecaster)
-    return Result(
-        job,
-        forecasts,
-        forecaster if job.test is None else None,
-        perf_counter() - began,
-    )
+    lay = _SHARED["lay"] or _default_lay()
+    done, ground = [], None
+    for index, job in batch:
+        began = perf_counter()
+        dataset = _shown(_SHARED["datasets"][job.at], job)
+        settings = _SHARED["settings"] if job.settings is None else job.settings
+        if ground is None:
+            ground = lay(
+                dataset,
+                until=job.until,
+                settings=settings,
+                heads=_head_keys(job),
+                light=job.light,
+            )
+        forecaster = ground.fit(dataset.features, settings)
+        forecasts = None
+        if job.test is not None:
+            forecasts = forecaster.predict(dataset, job.test, light=job.light)
+            if job.keep is not None:
+                _write_fold(job.keep, job, forecaster)
+        done.append(
+            (
+                index,
+                Result(
+                    job,
+                    forecasts,
+                    forecaster if job.test is None else None,
+                    perf_counter() - began,
+                ),
+            )
+        )
+    return done
 
 
-def _without(dataset: Any, drop: tuple[str, ...]) -> Any:
+def _shown(dataset: Any, job: Job) -> Any:
+    """Rows and columns that a job may see."""
     from models.dataset import IVTS
 
-    kept = dataset.features.drop(columns=list(drop))
-    inputs = dataset.inputs.assign(**{IVTS: np.nan}) if IVTS in drop else dataset.inputs
-    return dataclasses.replace(dataset, features=kept, inputs=inputs)
+    if not job.drop and job.since is None:
+        return dataset
+    features = dataset.features.loc[job.since :].drop(columns=list(job.drop))
+    inputs = dataset.inputs.assign(**{IVTS: np.nan}) if IVTS in job.drop else dataset.inputs
+    return dataclasses.replace(dataset, features=features, inputs=inputs)
 
 
-def _default_fit() -> Fitter:
-    from models.bundle import fit_forecaster
+def _default_lay() -> Lay:
+    from models.bundle import lay_ground
 
-    return fit_forecaster
+    return lay_ground
 
 
 def _head_keys(job: Job) -> list[Any] | None:

@@ -12,7 +12,7 @@ import pytest
 from features.errors import DataError
 from models.coherence import coherent_log_odds
 from models.dataset import make_dataset, training_rows
-from models.fitting import fit_forecaster
+from models.fitting import fit_forecaster, lay_ground
 from models.heads import HeadKey
 
 UP = [HeadKey("shift_up", h) for h in (5, 10, 21)]
@@ -39,6 +39,18 @@ def test_training_rows_end_by_until(fitted: Any) -> None:
         rows = training_rows(fitted.dataset, key, fitted.until)
         assert (fitted.dataset.label_end.loc[rows, key.id] <= fitted.until).all()
         assert fitted.dataset.labels.loc[rows, key.id].notna().all()
+
+
+def test_refits_on_one_ground_equal_fits_of_their_own(fitted: Any) -> None:
+    heads = [HeadKey("shift_up", 5), HeadKey("breach", 1)]
+    settings, until = fitted.forecaster.settings, fitted.until
+    data = fitted.dataset
+    fewer = dataclasses.replace(data, features=data.features.iloc[:, 1:])
+    flatter = dataclasses.replace(settings, num_leaves=2, rounds=5)
+    ground = lay_ground(data, until=until, settings=settings, heads=heads)
+    for dataset, chosen in ((data, settings), (fewer, settings), (data, flatter)):
+        alone = fit_forecaster(dataset, until=until, settings=chosen, heads=heads)
+        assert _table(ground.fit(dataset.features, chosen)) == _table(alone)
 
 
 def test_later_prices_labels_and_features_change_nothing_at_a_fixed_until(fitted: Any) -> None:

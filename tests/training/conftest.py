@@ -97,28 +97,39 @@ class FakeForecaster:
         return pd.concat(parts, ignore_index=True)
 
 
+@dataclass(frozen=True)
+class FakeGround:
+    """Knows the base rate of each head in the training rows."""
+
+    at: str
+    until: pd.Timestamp
+    rates: dict[HeadKey, float]
+    light: bool
+
+    def fit(self, features: pd.DataFrame, settings: Any) -> FakeForecaster:
+        rates = {key.id: rate for key, rate in self.rates.items()}
+        columns = tuple(features.columns)
+        return FakeForecaster(self.at, self.until, tuple(self.rates), rates, columns, self.light)
+
+
 @pytest.fixture
-def fake_fit() -> Callable[..., FakeForecaster]:
-    def fit(
+def fake_lay() -> Callable[..., FakeGround]:
+    def lay(
         dataset: Any,
         *,
         until: pd.Timestamp,
         settings: Any,
-        processes: int,
         heads: list[HeadKey] | None,
         light: bool,
-    ) -> FakeForecaster:
-        keys = tuple(heads if heads is not None else head_keys(dataset.at))
+    ) -> FakeGround:
         rates = {}
-        for key in keys:
+        for key in heads if heads is not None else head_keys(dataset.at):
             known = dataset.label_end[key.id] <= until
             y = dataset.labels[key.id][known].dropna()
-            rates[key.id] = float(np.clip(y.mean(), 0.01, 0.99))
-        return FakeForecaster(
-            dataset.at, until, keys, rates, tuple(dataset.features.columns), light
-        )
+            rates[key] = float(np.clip(y.mean(), 0.01, 0.99))
+        return FakeGround(dataset.at, until, rates, light)
 
-    return fit
+    return lay
 
 
 @pytest.fixture(scope="session")
@@ -167,9 +178,17 @@ class Oracle:
         return pd.concat(parts, ignore_index=True)
 
 
-@pytest.fixture(scope="session")
-def oracle() -> Callable[..., Oracle]:
-    def fit(dataset: Dataset, *, settings: ModelSettings, heads: list[Any], **_: Any) -> Oracle:
-        return Oracle(settings, heads)
+@dataclass
+class OracleGround:
+    keys: list[Any]
 
-    return fit
+    def fit(self, features: pd.DataFrame, settings: ModelSettings) -> Oracle:
+        return Oracle(settings, self.keys)
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Callable[..., OracleGround]:
+    def lay(dataset: Dataset, *, heads: list[Any], **_: Any) -> OracleGround:
+        return OracleGround(heads)
+
+    return lay

@@ -57,7 +57,7 @@ def test_the_closed_window_is_heard_before_the_open_though_it_is_young(
 
 
 def test_both_sides_of_a_young_group_learn_from_its_own_span(
-    world: SimpleNamespace, dataset: Dataset, fake_fit: Any
+    world: SimpleNamespace, dataset: Dataset, fake_lay: Any
 ) -> None:
     features = world.features.assign(b1=world.features["a1"].where(world.days >= world.days[100]))
     folds = folds_of(world)
@@ -73,10 +73,10 @@ def test_both_sides_of_a_young_group_learn_from_its_own_span(
 
     def watch(dataset: Any, **kwargs: Any) -> Any:
         seen.append(dataset.features)
-        return fake_fit(dataset, **kwargs)
+        return fake_lay(dataset, **kwargs)
 
     data = dataclasses.replace(dataset, features=features)
-    run_jobs(mine[:2], {"evening": data}, None, fit=watch)
+    run_jobs(mine[:2], {"evening": data}, None, lay=watch)
     assert all(frame.index[0] == world.days[100] for frame in seen)
     old = next(job for job in jobs if job.tag == "breadth")
     assert old.since is None

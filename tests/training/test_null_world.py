@@ -37,13 +37,13 @@ def test_permuted_labels_keep_rate_and_runs_but_not_place(world: Any) -> None:
 
 
 def test_a_forecaster_without_information_makes_no_claim(
-    world: Any, dataset: Dataset, fake_fit: Any, quick: TrainingSettings
+    world: Any, dataset: Dataset, fake_lay: Any, quick: TrainingSettings
 ) -> None:
     folds = walk_forward_folds(world.days, first=date(2008, 1, 1), min_train=400)
     groups = {"a1": "breadth", "a2": "breadth", "b1": "events"}
     for seed in (1, 2, None):
         run = null_run(
-            {"evening": dataset}, folds, groups, HEADS, quick, None, seed=seed, fit=fake_fit
+            {"evening": dataset}, folds, groups, HEADS, quick, None, seed=seed, lay=fake_lay
         )
         assert len(run.skill) == 2 and len(run.groups) == 4
         assert run.skilful() == [] and run.useful() == []

@@ -49,7 +49,7 @@ def test_the_held_back_end_is_never_shown(folds: TuningFolds) -> None:
 
 def search(home: Home, dataset: Dataset, folds: TuningFolds, oracle: Any, trials: int) -> Any:
     study = open_study(home, "s")
-    run_trials(study, dataset, folds, ModelSettings(), trials=trials, fit=oracle, seed=3)
+    run_trials(study, dataset, folds, ModelSettings(), trials=trials, lay=oracle, seed=3)
     return trial_table(study)
 
 
@@ -112,7 +112,7 @@ def test_tuning_replaces_the_default_only_by_what_is_better_where_nobody_looked(
         bootstrap_repeats=200, min_train_sessions=700, group_heads=("shift_up_5",)
     )
     report = tune_dataset(
-        home, dataset, settings, ModelSettings(), data_hash="d", trials=6, fit=oracle
+        home, dataset, settings, ModelSettings(), data_hash="d", trials=6, lay=oracle
     )
     assert report.accepted
     assert report.held_lo > 0.0
@@ -125,7 +125,7 @@ def test_tuning_replaces_the_default_only_by_what_is_better_where_nobody_looked(
         ModelSettings(),
         data_hash="d",
         trials=1,
-        fit=oracle,
+        lay=oracle,
     )
     assert not alone.accepted
     assert alone.overfitting is None
@@ -137,7 +137,7 @@ def test_what_a_search_found_fits_the_screen(home: Home, dataset: Dataset, oracl
         bootstrap_repeats=200, min_train_sessions=700, group_heads=("shift_up_5",)
     )
     report = tune_dataset(
-        home, dataset, settings, ModelSettings(), data_hash="d", trials=3, fit=oracle
+        home, dataset, settings, ModelSettings(), data_hash="d", trials=3, lay=oracle
     )
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(tuning_screen(report.to_json()))

@@ -90,7 +90,7 @@ def test_two_machines_share_a_study_on_postgresql(
 ) -> None:
     def machine(trials: int) -> None:
         study = open_study(home, "shared", storage=url)
-        run_trials(study, dataset, folds, ModelSettings(), trials=trials, fit=oracle, seed=3)
+        run_trials(study, dataset, folds, ModelSettings(), trials=trials, lay=oracle, seed=3)
 
     machine(1)
     # a machine that died within a trial leaves it running and must not hold the others up

@@ -19,10 +19,10 @@ def folds_of(world: SimpleNamespace) -> list[Any]:
 
 
 def test_every_scored_row_was_forecast_by_a_model_that_had_not_seen_its_label(
-    world: SimpleNamespace, fake_fit: Any
+    world: SimpleNamespace, fake_lay: Any
 ) -> None:
     folds = folds_of(world)
-    results = run_jobs(jobs_for("evening", folds), {"evening": world}, None, fit=fake_fit)
+    results = run_jobs(jobs_for("evening", folds), {"evening": world}, None, lay=fake_lay)
     for fold, result in zip(folds, results, strict=True):
         rows = scored_rows(result.forecasts, world.labels)
         assert result.job.until < rows["session"].min()
@@ -32,7 +32,7 @@ def test_every_scored_row_was_forecast_by_a_model_that_had_not_seen_its_label(
         assert one["p"].iloc[0] == pytest.approx(seen.mean())
 
 
-def test_cutting_the_future_away_changes_no_forecast(world: SimpleNamespace, fake_fit: Any) -> None:
+def test_cutting_the_future_away_changes_no_forecast(world: SimpleNamespace, fake_lay: Any) -> None:
     cut = folds_of(world)[1].test[-1]
     short = SimpleNamespace(**vars(world))
     short.features = world.features.loc[:cut]
@@ -40,26 +40,26 @@ def test_cutting_the_future_away_changes_no_forecast(world: SimpleNamespace, fak
     short.label_end = world.label_end.loc[:cut]
     short.days = world.days[world.days <= cut]
     first = jobs_for("evening", folds_of(world)[:2])
-    whole = run_jobs(first, {"evening": world}, None, fit=fake_fit)
-    part = run_jobs(jobs_for("evening", folds_of(short)), {"evening": short}, None, fit=fake_fit)
+    whole = run_jobs(first, {"evening": world}, None, lay=fake_lay)
+    part = run_jobs(jobs_for("evening", folds_of(short)), {"evening": short}, None, lay=fake_lay)
     for a, b in zip(whole, part, strict=True):
         pd.testing.assert_frame_equal(a.forecasts, b.forecasts)
 
 
-def test_results_come_in_the_order_of_the_jobs(world: SimpleNamespace, fake_fit: Any) -> None:
+def test_results_come_in_the_order_of_the_jobs(world: SimpleNamespace, fake_lay: Any) -> None:
     jobs = jobs_for("evening", folds_of(world))
     told: list[float] = []
     results = run_jobs(
-        jobs, {"evening": world}, None, fit=fake_fit, progress=lambda f, _: told.append(f)
+        jobs, {"evening": world}, None, lay=fake_lay, progress=lambda f, _: told.append(f)
     )
     assert [r.job for r in results] == jobs
     assert told == sorted(told) and told[-1] == 1.0
 
 
-def test_dropped_columns_and_heads_reach_the_fit(world: SimpleNamespace, fake_fit: Any) -> None:
+def test_dropped_columns_and_heads_reach_the_fit(world: SimpleNamespace, fake_lay: Any) -> None:
     job = Job("evening", world.days[500], None, heads=("spike_1",), drop=("b1",), tag="b")
     world = SimpleNamespace(**vars(world))
-    forecaster = run_jobs([job], {"evening": _data(world)}, None, fit=fake_fit)[0].forecaster
+    forecaster = run_jobs([job], {"evening": _data(world)}, None, lay=fake_lay)[0].forecaster
     assert forecaster.columns == ("a1", "a2")
     assert forecaster.keys == (HeadKey("spike", 1),)
     assert forecaster.light

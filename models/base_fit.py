@@ -1,0 +1,120 @@
+"""Fit the structural base of one head: what its boosters start from, and on which rows.
+
+The training span is cut into contiguous blocks. Member k is fitted on all but block k (purged) and
+judged on it. What the members say about rows that they have not seen chooses the weights of the
+offset's experts. Nothing here reads a feature or a setting of the boosters, so every refit of a
+fold (without a group, or with other boosters) shares it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from models.blocks import block_folds
+from models.heads import HeadKey
+from models.logit import logit, sigmoid
+from models.offset import (
+    PRIOR,
+    Expert,
+    Offset,
+    earned_trust,
+    expert_names,
+    fit_experts,
+    lean_on_prior,
+    stack_weights,
+)
+from models.scores import log_loss
+from models.settings import ModelSettings
+
+__all__ = ["Base", "Sample", "fit_base"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Training rows of one head, in session order.
+
+    Parameters
+    ----------
+    rows : DatetimeIndex
+        Their sessions.
+    inputs : DataFrame
+        Structural inputs of the rows.
+    prior : ndarray
+        Path prior of the rows.
+    log_variance : ndarray
+        Log realised volatility over the horizon.
+    y : ndarray
+        Labels.
+    where : ndarray of int
+        Position of the rows in the moment's feature table.
+    """
+
+    rows: pd.DatetimeIndex
+    inputs: pd.DataFrame
+    prior: np.ndarray
+    log_variance: np.ndarray
+    y: np.ndarray
+    where: np.ndarray
+
+
+@dataclass(frozen=True)
+class Base:
+    """The structural offset of one head and what its members say.
+
+    Parameters
+    ----------
+    folds : tuple of (fit, held)
+        Rows of each member: those it is fitted on and those it is judged on.
+    offsets : tuple of Offset
+        One a member.
+    starts : tuple of ndarray
+        Log odds of each member's offset on the rows that it is fitted on.
+    unseen : ndarray
+        Log odds of each row from the member that has not seen it.
+    losses : dict of str to float
+        Held-out log loss of each expert alone.
+    """
+
+    folds: tuple[tuple[np.ndarray, np.ndarray], ...]
+    offsets: tuple[Offset, ...]
+    starts: tuple[np.ndarray, ...]
+    unseen: np.ndarray
+    losses: dict[str, float]
+
+
+def fit_base(key: HeadKey, sample: Sample, settings: ModelSettings) -> Base:
+    """Fit the offset of one head; the weights are chosen on rows that no judged member has seen."""
+    folds = tuple(block_folds(len(sample.y), settings.blocks, key.horizon + 1))
+    names = expert_names(key)
+    said = np.empty((len(sample.y), len(names)))
+    experts = []
+    for fit, held in folds:
+        some = fit_experts(
+            key,
+            sample.inputs.iloc[fit],
+            sample.prior[fit],
+            sample.y[fit],
+            sample.log_variance[fit],
+        )
+        inputs, prior = sample.inputs.iloc[held], sample.prior[held]
+        for j, name in enumerate(names):
+            said[held, j] = some[name].log_odds(inputs, prior)
+        experts.append(some)
+    weights = stack_weights(said, sample.y, penalty=settings.stack_penalty)
+    alone = logit(sample.prior, clip=1e-4)
+    trust = earned_trust(sample.y, key.horizon)
+    shares = lean_on_prior(dict(zip(names, map(float, weights), strict=True)), trust)
+    offsets = tuple(Offset(shares, {**some, PRIOR: Expert(None)}) for some in experts)
+    return Base(
+        folds,
+        offsets,
+        tuple(
+            offset.log_odds(sample.inputs.iloc[fit], sample.prior[fit])
+            for offset, (fit, _) in zip(offsets, folds, strict=True)
+        ),
+        trust * (said @ weights) + (1.0 - trust) * alone,
+        {n: log_loss(sample.y, sigmoid(said[:, j])) for j, n in enumerate(names)},
+    )

@@ -67,12 +67,11 @@ class Dynamics:
         return mean, weighted(vix_scale_inputs(s)[rows], self.vix_scale)
 
     def residual_pairs(self, s: State, rows: np.ndarray) -> np.ndarray:
-        """Scaled residuals of return and log VIX, centred, sorted by the first."""
+        """Scaled residuals of return and log VIX, centred, in the order of the rows."""
         mean, scale = self.vix_change(s, rows)
         z_ret = (ahead(s.ret)[rows] - self.drift) / self.return_scale(s, rows)
         z_vix = (ahead(s.d_log_vix)[rows] - mean) / scale
-        pairs = np.column_stack([z_ret - z_ret.mean(), z_vix - z_vix.mean()])
-        return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
+        return np.column_stack([z_ret - z_ret.mean(), z_vix - z_vix.mean()])
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers."""

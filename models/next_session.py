@@ -1,15 +1,19 @@
-"""One session ahead the pools of past residuals give the odds outright, without paths."""
+"""Sessions with an open, and the odds that past residuals give one session ahead without paths."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from models.dynamics import Dynamics
 from models.heads import GAP_MULTIPLE, OPEN_BREACH_MULTIPLE, SPIKE_RATIO, expected_move
+from models.overnight import overnight_parts
 from models.path_terms import ahead, share_below
 from models.state import State
+from models.touches import NORMAL_SIZE
 
 __all__ = ["Opens", "next_session_odds"]
 
@@ -18,24 +22,75 @@ OPEN_SESSIONS = 504
 
 @dataclass(frozen=True)
 class Opens:
-    """Scaled overnight and absolute open-to-close returns of the last sessions with an open."""
+    """The last sessions with an open: their two returns, and the residuals beside them.
 
-    overnight: np.ndarray
-    intraday: np.ndarray
+    Parameters
+    ----------
+    returns : ndarray, shape (m, 2)
+        Log returns from the close before to the open and from open to close, over the scale of
+        the session's return, in the order of sessions.
+    residuals : ndarray, shape (m, 2)
+        Scaled residuals of return and log VIX of the same sessions; NaN where VIX is unknown.
+    """
+
+    returns: np.ndarray
+    residuals: np.ndarray
 
     @classmethod
-    def fit(cls, dynamics: Dynamics, s: State, known: np.ndarray) -> Opens:
-        """Take the last 504 sessions: the nature of the recorded open has changed before."""
+    def fit(
+        cls, dynamics: Dynamics, s: State, known: np.ndarray, rows: np.ndarray, pairs: np.ndarray
+    ) -> Opens:
+        """Take the last 504 sessions: the nature of the recorded open has changed before.
+
+        Parameters
+        ----------
+        known : ndarray of bool
+            Rows whose inputs are known.
+        rows : ndarray of int
+            Rows of the fit.
+        pairs : ndarray, shape (rows, 2)
+            Residuals of the sessions after those rows.
+        """
         scale = np.full(len(s), np.nan)
         scale[known] = dynamics.return_scale(s, known)
-        night, day = ahead(s.overnight) / scale, ahead(s.intraday) / scale
-        opens = np.flatnonzero(~np.isnan(night) & ~np.isnan(day))[-OPEN_SESSIONS:]
-        return cls(np.sort(night[opens]), np.sort(np.abs(day[opens])))
+        returns = np.column_stack([ahead(s.overnight) / scale, ahead(s.intraday) / scale])
+        residuals = np.full((len(s), 2), np.nan)
+        residuals[rows] = pairs
+        opens = np.flatnonzero(~np.isnan(returns).any(axis=1))[-OPEN_SESSIONS:]
+        return cls(returns[opens], residuals[opens])
 
     @property
     def enough(self) -> bool:
         """Whether there are sessions enough to speak about opens."""
-        return self.overnight.size >= OPEN_SESSIONS // 2
+        return len(self.returns) >= OPEN_SESSIONS // 2
+
+    @property
+    def day(self) -> float:
+        """Standard deviation from open to close over the scale, as for a normal of its size."""
+        if not self.enough:
+            return NORMAL_SIZE
+        return NORMAL_SIZE * float(np.abs(self.returns[:, 1]).mean())
+
+    def nights(self, pairs: np.ndarray) -> np.ndarray | None:
+        """Overnight part of each residual pair; None where too few opens are known."""
+        if not self.enough:
+            return None
+        whole = ~np.isnan(self.residuals).any(axis=1)
+        return overnight_parts(pairs, self.residuals[whole], self.returns[whole, 0])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers; None for NaN."""
+        residuals = [[None if x != x else x for x in side] for side in self.residuals.T.tolist()]
+        return {"returns": self.returns.T.tolist(), "residuals": residuals}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Opens:
+        """Read what `to_json` wrote."""
+        returns, residuals = (
+            np.array(document[name], float).reshape(2, -1).T.copy()
+            for name in ("returns", "residuals")
+        )
+        return cls(returns, residuals)
 
 
 def next_session_odds(
@@ -64,8 +119,7 @@ def next_session_odds(
         "breach_open_1": np.full(rows.size, np.nan),
     }
     if opens.enough:
-        out["gap_down_1"] = share_below(opens.overnight, -GAP_MULTIPLE * move / scale)
-        out["breach_open_1"] = 1.0 - share_below(
-            opens.intraday, OPEN_BREACH_MULTIPLE * move / scale
-        )
+        night, size = np.sort(opens.returns[:, 0]), np.sort(np.abs(opens.returns[:, 1]))
+        out["gap_down_1"] = share_below(night, -GAP_MULTIPLE * move / scale)
+        out["breach_open_1"] = 1.0 - share_below(size, OPEN_BREACH_MULTIPLE * move / scale)
     return out

@@ -13,7 +13,6 @@ __all__ = [
     "ret_inputs",
     "scale_weights",
     "share_below",
-    "touch_odds",
     "vix_scale_inputs",
     "weighted",
 ]
@@ -90,20 +89,3 @@ def share_below(ordered: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Share of an ordered pool below each value, never 0 or 1."""
     count = np.searchsorted(ordered, x, side="left")
     return np.asarray((count + 0.5) / (ordered.size + 1.0))
-
-
-def touch_odds(
-    log_close: np.ndarray, scale: np.ndarray, barriers: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Odds of touching each log barrier, and of closing beyond it."""
-    start = np.vstack([np.zeros(log_close.shape[1]), log_close[:-1]])
-    variance = (scale * np.sqrt(np.pi / 2.0)) ** 2
-    touch, beyond = np.empty(barriers.size), np.empty(barriers.size)
-    for i, barrier in enumerate(barriers):
-        side = 1.0 if barrier >= 0 else -1.0
-        left, right = side * (barrier - start), side * (barrier - log_close)
-        inside = (left > 0) & (right > 0)
-        hit = np.where(inside, np.exp(-2.0 * left * right / variance), 1.0)
-        touch[i] = 1.0 - np.prod(1.0 - hit, axis=0).mean()
-        beyond[i] = np.mean(right[-1] <= 0)
-    return touch, beyond

@@ -7,7 +7,10 @@ One step of a path, from what is known so far:
 * mean of the change of log VIX: HAR on its level and means over 5, 21 and 63 sessions, and the
   last return; its scale: a non-negative HAR of absolute changes;
 * the pair (return residual, VIX residual) of one past session, each divided by its own scale then
-  and multiplied by the scale now. Drawn in pairs, so the leverage effect survives.
+  and multiplied by the scale now. Drawn in pairs, so the leverage effect survives;
+* the overnight part of the return: that of the same past session where its open is believed (the
+  last 504 with one), else one lent by a session alike (`models.overnight`). Closes and VIX do not
+  depend on it.
 
 All sessions share one stratified and antithetic set of draws (common random numbers): the
 probability at t does not depend on which other sessions are asked, and changes from day to day
@@ -28,9 +31,9 @@ from models.blocks import block_folds
 from models.dynamics import Dynamics, usable
 from models.heads import EVENING_HORIZONS, head_keys
 from models.next_session import Opens, next_session_odds
-from models.path_terms import touch_odds
 from models.simulate import PathOdds, simulate_odds, simulate_paths
-from models.state import HISTORY, State, state, window_mean
+from models.state import HISTORY, state
+from models.touches import OpenPaths, Touch
 from models.walk import MAX_STEPS, Draws, starts
 
 __all__ = ["DEFAULT_PATHS", "PathPrior"]
@@ -52,7 +55,10 @@ class PathPrior:
     pairs : ndarray, shape (n, 2)
         Scaled residuals of return and log VIX, sorted by the first.
     opens : Opens
-        Pools of overnight and open-to-close returns.
+        Overnight and open-to-close returns of the last sessions with an open.
+    nights : ndarray, shape (n,) or None
+        Overnight part of each pair, over the scale of its return; None where too few sessions
+        have an open.
     members : tuple of Dynamics
         Coefficients fitted without one contiguous block each, for the interval.
     paths : int
@@ -65,6 +71,7 @@ class PathPrior:
     dynamics: Dynamics
     pairs: np.ndarray
     opens: Opens
+    nights: np.ndarray | None = None
     members: tuple[Dynamics, ...] = ()
     paths: int = DEFAULT_PATHS
     seed: int = 20080915
@@ -102,11 +109,15 @@ class PathPrior:
             )
         dynamics = Dynamics.fit(s, rows)
         folds = block_folds(rows.size, blocks, gap=0) if blocks else []
+        pairs = dynamics.residual_pairs(s, rows)
+        opens = Opens.fit(dynamics, s, known, rows, pairs)
+        pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
         return cls(
             until=f"{s.sessions[-1]:%Y-%m-%d}",
             dynamics=dynamics,
-            pairs=dynamics.residual_pairs(s, rows),
-            opens=Opens.fit(dynamics, s, known),
+            pairs=pairs,
+            opens=opens,
+            nights=opens.nights(pairs),
             members=tuple(Dynamics.fit(s, rows[kept]) for kept, _ in folds),
             paths=paths,
             seed=seed,
@@ -115,13 +126,15 @@ class PathPrior:
     def draws(self) -> Draws:
         """Shared draws, made once."""
         if not self._draws:
-            self._draws.append(Draws.make(self.pairs, paths=self.paths, seed=self.seed))
+            self._draws.append(
+                Draws.make(self.pairs, self.nights, paths=self.paths, seed=self.seed)
+            )
         return self._draws[0]
 
     def odds(self, spine: pd.DataFrame, sessions: pd.DatetimeIndex) -> PathOdds:
         """Simulate and count, for sessions whose state is known; see `PathOdds`."""
         s = state(spine)
-        rows = self._rows(s, sessions)
+        rows = s.rows(sessions)
         return simulate_odds(starts(s, rows), self.draws(), self.dynamics)
 
     def probabilities(
@@ -152,12 +165,12 @@ class PathPrior:
             or the 63 sessions before t are not known.
         """
         s = state(spine)
-        rows = self._rows(s, sessions)
+        rows = s.rows(sessions)
         out = pd.DataFrame(np.nan, index=sessions, columns=[k.id for k in head_keys(at)])
-        known = rows[self._known(s)[rows]]
+        where = s.known()[rows]
+        known = rows[where]
         if known.size == 0:
             return out
-        where = self._known(s)[rows]
         law = dynamics or self.dynamics
         values = simulate_odds(starts(s, known), self.draws(), law).columns()
         values |= next_session_odds(law, self.pairs, self.opens, s, known)
@@ -186,7 +199,7 @@ class PathPrior:
 
     def touch_probability(
         self, spine: pd.DataFrame, session: pd.Timestamp, levels: np.ndarray, horizon: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> Touch:
         """Odds that SPX touches each level, and that it closes beyond it, within `horizon`.
 
         Parameters
@@ -198,13 +211,26 @@ class PathPrior:
 
         Returns
         -------
-        (touch, beyond) : tuple of ndarray
-            Touch at any time, with a Brownian-bridge correction inside each session; and the
-            close of the last session beyond the level.
+        Touch
+            Touch at an open, a close or by a Brownian bridge between them; the close of the last
+            session beyond the level; and the Monte-Carlo error.
         """
-        log_return, _, scale = self._simulate(spine, pd.DatetimeIndex([session]), horizon)
+        (way,), _ = self.open_paths(spine, pd.DatetimeIndex([session]), horizon)
         spot = float(spine["spx_close"].loc[session])
-        return touch_odds(log_return[0].T, scale[0].T, np.log(np.asarray(levels, float) / spot))
+        return way.touch(np.log(np.asarray(levels, float) / spot))
+
+    def open_paths(
+        self, spine: pd.DataFrame, sessions: pd.DatetimeIndex, horizon: int
+    ) -> tuple[list[OpenPaths], np.ndarray]:
+        """Paths of each session with opens, and log VIX; closes, shapes and errors of `sample`."""
+        log_return, log_vix, scale = self._simulate(spine, sessions, horizon)
+        drawn = self.draws().night
+        night = None if drawn is None else drawn[:horizon].T
+        ways = [
+            OpenPaths(returns, scales, night, self.opens.day)
+            for returns, scales in zip(log_return, scale, strict=True)
+        ]
+        return ways, log_vix
 
     def sample(
         self, spine: pd.DataFrame, sessions: pd.DatetimeIndex, horizon: int
@@ -233,9 +259,10 @@ class PathPrior:
         if not 1 <= horizon <= MAX_STEPS:
             raise UsageError(f"`horizon` must be 1 to {MAX_STEPS} sessions, got {horizon}.")
         s = state(spine)
-        rows = self._rows(s, sessions)
-        if not self._known(s)[rows].all():
-            first = sessions[~self._known(s)[rows]][0]
+        rows = s.rows(sessions)
+        known = s.known()[rows]
+        if not known.all():
+            first = sessions[~known][0]
             raise DataError(
                 f"the {HISTORY + 1} SPX and VIX closes up to {first:%Y-%m-%d} are not all known. "
                 "Import them, or choose another session."
@@ -249,8 +276,8 @@ class PathPrior:
             "dynamics": self.dynamics.to_json(),
             "members": [member.to_json() for member in self.members],
             "pairs": self.pairs.T.tolist(),
-            "overnight": self.opens.overnight.tolist(),
-            "intraday": self.opens.intraday.tolist(),
+            "opens": self.opens.to_json(),
+            "nights": None if self.nights is None else self.nights.tolist(),
             "paths": self.paths,
             "seed": self.seed,
         }
@@ -258,25 +285,14 @@ class PathPrior:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> PathPrior:
         """Read what `to_json` wrote."""
+        nights = document["nights"]
         return cls(
             until=str(document["until"]),
             dynamics=Dynamics.from_json(document["dynamics"]),
             pairs=np.array(document["pairs"], float).T.copy(),
-            opens=Opens(
-                np.array(document["overnight"], float), np.array(document["intraday"], float)
-            ),
+            opens=Opens.from_json(document["opens"]),
+            nights=None if nights is None else np.array(nights, float),
             members=tuple(Dynamics.from_json(member) for member in document["members"]),
             paths=int(document["paths"]),
             seed=int(document["seed"]),
         )
-
-    def _rows(self, s: State, sessions: pd.DatetimeIndex) -> np.ndarray:
-        rows = s.sessions.get_indexer(sessions)
-        if (rows < 0).any():
-            first = sessions[rows < 0][0]
-            raise UsageError(f"{first:%Y-%m-%d} is not in the spine. Give it the sessions to t.")
-        return np.asarray(rows)
-
-    def _known(self, s: State) -> np.ndarray:
-        known = ~np.isnan(s.vix) & ~np.isnan(window_mean(s.log_vix, HISTORY + 1))
-        return known & ~np.isnan(window_mean(s.ret, 22))

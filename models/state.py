@@ -69,6 +69,25 @@ class State:
     def __len__(self) -> int:
         return len(self.sessions)
 
+    def rows(self, sessions: pd.DatetimeIndex) -> np.ndarray:
+        """Row of each session.
+
+        Raises
+        ------
+        UsageError
+            If one of them is not there.
+        """
+        rows = self.sessions.get_indexer(sessions)
+        if (rows < 0).any():
+            first = sessions[rows < 0][0]
+            raise UsageError(f"{first:%Y-%m-%d} is not in the spine. Give it the sessions to t.")
+        return np.asarray(rows)
+
+    def known(self) -> np.ndarray:
+        """Whether VIX is real today and everything that a simulation looks back on is known."""
+        known = ~np.isnan(self.vix) & ~np.isnan(window_mean(self.log_vix, HISTORY + 1))
+        return known & ~np.isnan(window_mean(self.ret, 22))
+
 
 def state(spine: pd.DataFrame) -> State:
     """Derive the state of every session of a spine.

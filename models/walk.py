@@ -21,13 +21,19 @@ MAX_STEPS = 63
 
 @dataclass(frozen=True)
 class Draws:
-    """Residual pairs of every path and step, shape (63, paths), shared by all sessions."""
+    """Residual pairs of every path and step, shape (63, paths), shared by all sessions.
+
+    `night` holds the overnight parts that go with them, None where opens are not known.
+    """
 
     ret: np.ndarray
     vix: np.ndarray
+    night: np.ndarray | None = None
 
     @classmethod
-    def make(cls, pairs: np.ndarray, *, paths: int, seed: int) -> Draws:
+    def make(
+        cls, pairs: np.ndarray, nights: np.ndarray | None = None, *, paths: int, seed: int
+    ) -> Draws:
         """Stratify each step over the pool sorted by return, with antithetic second halves.
 
         The second half of the paths takes the mirrored rank of the first, so that the mean
@@ -35,7 +41,9 @@ class Draws:
         """
         generator = np.random.Generator(np.random.PCG64(seed))
         half = paths // 2
-        ret, vix = np.empty((MAX_STEPS, 2 * half)), np.empty((MAX_STEPS, 2 * half))
+        shape = (MAX_STEPS, 2 * half)
+        ret, vix = np.empty(shape), np.empty(shape)
+        night = None if nights is None else np.empty(shape)
         for k in range(MAX_STEPS):
             # argsort of uniforms instead of `permutation`: its stream is the documented one.
             strata = np.argsort(generator.random(half), kind="stable")
@@ -43,7 +51,9 @@ class Draws:
             u = np.concatenate([u, 1.0 - u])
             rank = np.minimum((u * len(pairs)).astype(np.int64), len(pairs) - 1)
             ret[k], vix[k] = pairs[rank, 0], pairs[rank, 1]
-        return cls(ret, vix)
+            if night is not None and nights is not None:
+                night[k] = nights[rank]
+        return cls(ret, vix, night)
 
 
 @dataclass(frozen=True)

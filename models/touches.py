@@ -1,0 +1,127 @@
+"""SPX paths from close to open to close, and how often they touch a level on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["NORMAL_SIZE", "OpenPaths", "Touch"]
+
+# Standard deviation of a normal variable over its mean absolute size.
+NORMAL_SIZE = float(np.sqrt(np.pi / 2.0))
+TINY = 1e-12  # variance of a session that does not move between open and close
+
+
+@dataclass(frozen=True)
+class Touch:
+    """Odds of some levels.
+
+    Parameters
+    ----------
+    touch : ndarray
+        Probability that SPX touches each level, at an open, at a close or between them.
+    beyond : ndarray
+        Probability that the last close lies beyond it.
+    error : ndarray
+        Standard error of `touch`, from the spread of antithetic pairs of paths. Strata are not
+        counted in its favour, so it errs to the wide side.
+    """
+
+    touch: np.ndarray
+    beyond: np.ndarray
+    error: np.ndarray
+
+
+@dataclass(frozen=True)
+class OpenPaths:
+    """Simulated sessions of SPX after one close t, each with its open.
+
+    Parameters
+    ----------
+    log_return : ndarray, shape (paths, steps)
+        Cumulative log return since the close of t; the second half of the paths mirrors the first.
+    scale : ndarray, shape (paths, steps)
+        Mean absolute log return that each session was expected to have.
+    night : ndarray, shape (paths, steps) or None
+        Log return from the close before to the open, over `scale`; None where too few opens are
+        known, and then a session moves from close to close.
+    day : float
+        Standard deviation of the log return from open to close, over `scale`.
+
+    Notes
+    -----
+    A session touches a level that lies between the close before and its open, at the open. From
+    open to close it is a Brownian bridge of the session's own scale: between two log prices at
+    distances l and r on one side of the level, it is touched with probability exp(-2 l r / var).
+    """
+
+    log_return: np.ndarray
+    scale: np.ndarray
+    night: np.ndarray | None
+    day: float
+
+    def touch(self, levels: np.ndarray) -> Touch:
+        """Odds of touching log levels, each above or below 0, the log return at the close of t."""
+        levels = np.asarray(levels, float)
+        last = self.log_return[:, -1]
+        touch, beyond, error = (np.empty(levels.size) for _ in range(3))
+        for i, level in enumerate(levels):
+            side = 1.0 if level >= 0 else -1.0
+            hit = _some(self._hits(side, level, 0, None))
+            touch[i] = hit.mean()
+            beyond[i] = np.mean(side * (level - last) <= 0)
+            half = len(hit) // 2
+            error[i] = (hit[:half] + hit[half:]).std(ddof=1) / 2.0 / np.sqrt(half)
+        return Touch(touch, beyond, error)
+
+    def leave(
+        self, lower: float, upper: float, *, first: int = 0, last: int | None = None
+    ) -> tuple[float, float, float]:
+        """Odds of touching the lower log level, the upper one, and any of the two.
+
+        Parameters
+        ----------
+        lower, upper : float
+            Log returns since the close of step `first`.
+        first, last : int
+            Steps whose closes the way begins and ends with; 0 is the close of t.
+
+        Notes
+        -----
+        Both levels touched between one open and its close count as two touches of that session
+        in "any of the two": for levels a few scales apart this adds nothing that can be seen.
+        """
+        low = self._hits(-1.0, lower, first, last)
+        high = self._hits(1.0, upper, first, last)
+        either = np.minimum(low + high, 1.0)
+        put, call, both = (float(_some(hit).mean()) for hit in (low, high, either))
+        return put, call, both
+
+    def _hits(self, side: float, level: float, first: int, last: int | None) -> np.ndarray:
+        """Probability of a touch in each session, by path; 1 where open or close is beyond."""
+        close = self.log_return[:, first:last]
+        before = np.empty_like(close)
+        before[:, 0] = self.log_return[:, first - 1] if first else 0.0
+        before[:, 1:] = close[:, :-1]
+        start = before[:, :1].copy()
+        scale = self.scale[:, first:last]
+        opening = before
+        if self.night is not None:
+            opening += scale * self.night[:, first:last]
+        left, right = _room(side, level, start, opening), _room(side, level, start, close)
+        left *= right
+        left *= -2.0
+        left /= np.maximum((self.day * scale) ** 2, TINY)
+        return np.asarray(np.exp(left, out=left))
+
+
+def _some(hits: np.ndarray) -> np.ndarray:
+    """Probability of a touch in any of the sessions, by path."""
+    return np.asarray(1.0 - np.prod(1.0 - hits, axis=1))
+
+
+def _room(side: float, level: float, start: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Log distance that is left to the level, 0 beyond it."""
+    room = (start + level - at) * side
+    return np.asarray(np.maximum(room, 0.0, out=room))

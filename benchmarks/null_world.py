@@ -5,8 +5,9 @@ is, at two moments, and four times with its labels permuted in blocks, in the ev
 itself when it claims skill beyond the best baseline, or, where labels are permuted, any useful
 group, or, where they are not, that liquidations or another group of crypto alone is useful (other
 groups may know something there).
-Claims are family-wise: Holm over heads, groups and moments, each family at 0.025. Crypto covers all
-years, so that its groups stand in the model. `planted` asks markets whose cascades do lead.
+Claims are family-wise: Holm over heads and moments for skill, Meinshausen over groups, moments and
+heads for usefulness, each at 0.025. Crypto covers all years, so that its groups stand in the model.
+`planted` asks markets whose cascades do lead.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 CRYPTO = ("liquidations", "crypto technicals", "closed window")
-HEADS = {"evening": ("shift_up_5",), "preopen": ("spike_1",)}
+HEADS = {"evening": ("shift_up_5", "shift_down_5"), "preopen": ("spike_1", "breach_1")}
 NULL_YEARS, PLANTED_YEARS, PLANTED_LINK = 12, 20, 3.0
 
 
@@ -72,7 +73,7 @@ def null(first: int, last: int) -> None:
             fooled[kind] += bool(claims)
             print(
                 f"market {market:2d} {kind:16s} skill p {run.skill['p_holm'].min():.3f}  "
-                f"group p {run.groups['p_holm'].min():.3f}  {'; '.join(claims)}",
+                f"group p {run.verdicts['p_family'].min():.3f}  {'; '.join(claims)}",
                 flush=True,
             )
     markets = last - first + 1
@@ -84,8 +85,8 @@ def planted(first: int, last: int) -> None:
     for market in range(first, last + 1):
         run = ask(worlds(market, PLANTED_YEARS, PLANTED_LINK), None)
         print(f"market {market:2d} planted: {'; '.join(run.useful(CRYPTO)) or 'no claim'}")
-        for row in run.groups[run.groups["group"].isin(CRYPTO)].itertuples():
-            print(f"   {row.group} {row.at} {row.head}: p {row.p_value}, {row.p_holm}", flush=True)
+        for row in run.verdicts[run.verdicts["group"].isin(CRYPTO)].itertuples():
+            print(f"   {row.group} {row.at}: p {row.p_value}, {row.p_family}", flush=True)
 
 
 def main() -> None:

@@ -1,12 +1,7 @@
-"""Does a feature group earn its place? Refit without it and compare on the same rows.
+"""Does a feature group earn its place? The fits with and without it; `group_table` compares them.
 
 A group is judged only on folds whose model had a year of the group's data to learn from. Before
 that the two models are the same up to sampling noise, and would only dilute the answer.
-
-What one fit happens to choose moves all rows of its fold together, which a bootstrap of rows cannot
-see: a run on permuted labels called a group useful on rows alone. So each gain is also tested on
-the totals of its folds (a t-test with as many degrees of freedom as there are folds less one), and
-the wider interval and the larger p-value are kept.
 
 The model leaves a group out whose columns are null on most of its rows (crypto in the evening). A
 refit without it would then change nothing and prove nothing. Such a group is compared on its own
@@ -19,38 +14,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from models.scores import log_loss_rows
-from training.correction import holm
-from training.evaluate import Gain, gain
 from training.settings import TrainingSettings
 from training.splits import Fold
 from training.walk_forward import Job, jobs_for
 
-__all__ = [
-    "FAMILY_LEVEL",
-    "GROUP_COLUMNS",
-    "WHOLE",
-    "group_columns",
-    "group_jobs",
-    "group_table",
-    "heads_of",
-    "own_span",
-    "young_groups",
-]
+__all__ = ["WHOLE", "group_columns", "group_jobs", "heads_of", "own_span", "young_groups"]
 
-GROUP_COLUMNS = ("group", "at", "head", "horizon", "gain", "gain_lo", "gain_hi")
 MIN_GROUP_SESSIONS = 252
 #: On a span of its own a fit has nothing older to lean on.
 MIN_OWN_SESSIONS = 504
 WHOLE = "(all)"
-FAMILY_LEVEL = 0.05
-TOO_SHORT = "too little data of the group to learn from"
-NOT_TAKEN = "no fit took anything from it"
-ONE_FIT = "one fit only: no interval could be given"
-OWN_SPAN = "not in the model; on the group's own span, too few fits for a verdict"
 
 
 def group_columns(features: pd.DataFrame, groups: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -150,99 +125,3 @@ def young_groups(
         for group, names in columns.items()
         if not any(known[name] >= min_share or name in heard for name in names)
     )
-
-
-def group_table(
-    refits: Mapping[str, pd.DataFrame],
-    asked: Sequence[tuple[str, str, str, int]],
-    settings: TrainingSettings,
-) -> pd.DataFrame:
-    """Gain of keeping each group, with its interval and its family-wise p-value.
-
-    Parameters
-    ----------
-    refits : mapping of str to DataFrame
-        Scored rows of the fits with all groups (`WHOLE`) and without each one, by tag, each with
-        the last session of its fit in ``until``.
-    asked : sequence of (group, at, head, horizon)
-        Every question, answered or not.
-
-    Returns
-    -------
-    DataFrame
-        `GROUP_COLUMNS`, then from, n, p_value, note, p_holm, useful. The gain is (log loss
-        without - log loss with) / log loss of climatology. It is null where the group has no span
-        here, or where no fit took anything from it; `note` says which, and marks what was learnt
-        on the group's own span. `useful` is true where Holm's adjustment over all that the model
-        itself could use leaves p at or below 0.05.
-    """
-    keys = ["session", "at", "head", "horizon"]
-    records: list[dict[str, Any]] = []
-    for group, at, head, horizon in asked:
-        record: dict[str, Any] = {"group": group, "at": at, "head": head, "horizon": horizon}
-        rows = refits.get(group)
-        if rows is not None:
-            rows = rows[(rows["at"] == at) & (rows["head"] == head) & (rows["horizon"] == horizon)]
-        empty = dict.fromkeys(["gain", "gain_lo", "gain_hi", "p_value"])
-        if rows is None or rows.empty:
-            records.append(record | empty | {"note": TOO_SHORT})
-            continue
-        whole = refits.get(own_span(group), refits[WHOLE])
-        both = whole.merge(rows[[*keys, "p"]], on=keys, suffixes=("", "_without"))
-        if (both["p"] == both["p_without"]).all():
-            records.append(record | empty | {"note": NOT_TAKEN})
-            continue
-        won = _won(both, horizon, settings)
-        if won is None:
-            records.append(record | empty | {"note": ONE_FIT})
-            continue
-        records.append(
-            record
-            | {
-                "gain": won.mean,
-                "gain_lo": won.lo,
-                "gain_hi": won.hi,
-                "from": f"{both['session'].min():%Y-%m-%d}",
-                "n": len(both),
-                "p_value": won.p_value,
-                "note": OWN_SPAN if own_span(group) in refits else "",
-            }
-        )
-    table = pd.DataFrame(records, columns=[*GROUP_COLUMNS, "from", "n", "p_value", "note"])
-    return _with_family(table)
-
-
-def _won(both: pd.DataFrame, horizon: int, settings: TrainingSettings) -> Gain | None:
-    """Gain with the wider interval, of rows in blocks or of whole folds; none from one fold."""
-    from scipy.stats import t
-
-    y, fold = both["y"].to_numpy(dtype=float), both["until"].to_numpy()
-    without, kept, climatology = (
-        log_loss_rows(y, both[name].to_numpy(dtype=float))
-        for name in ("p_without", "p", "climatology")
-    )
-    rows = gain(without, kept, climatology, horizon=horizon, settings=settings)
-    _, member = np.unique(fold, return_inverse=True)
-    folds = int(member.max()) + 1
-    if folds < 2:
-        return None
-    # residuals of a ratio of fold totals
-    left = np.bincount(member, without - kept - rows.mean * climatology)
-    spread = float(np.sqrt(folds / (folds - 1) * (left**2).sum()) / climatology.sum())
-    if spread == 0.0:
-        return rows
-    reach = float(t.ppf(0.5 + settings.interval / 2.0, folds - 1)) * spread
-    return Gain(
-        rows.mean,
-        min(rows.lo, rows.mean - reach),
-        max(rows.hi, rows.mean + reach),
-        max(rows.p_value, float(t.sf(rows.mean / spread, folds - 1))),
-    )
-
-
-def _with_family(table: pd.DataFrame) -> pd.DataFrame:
-    p = table["p_value"].to_numpy(dtype=float)
-    scored = ~np.isnan(p) & (table["note"] != OWN_SPAN).to_numpy()
-    adjusted = np.full(len(p), np.nan)
-    adjusted[scored] = holm(p[scored])
-    return table.assign(p_holm=adjusted, useful=adjusted <= FAMILY_LEVEL)

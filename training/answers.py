@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from features.errors import DataError
-from training.ablation import group_table
 from training.direction import direction_table
 from training.evaluate import skill_table
 from training.event_study import STUDY_COLUMNS, event_study
+from training.group_table import group_table, no_groups
 from training.inputs import Inputs
 from training.plan import Plan
-from training.report import empty_groups
 from training.settings import TrainingSettings
 from training.translation import SKILL_COLUMNS, translation_study
 from training.walk_forward import Result, scored_rows
@@ -35,7 +34,7 @@ class Answers:
     oos : DataFrame
         Scored rows of the walk-forward, in the order of moments, heads and sessions.
     tables : dict of str to DataFrame
-        skill, groups, direction, event_study, translation.
+        skill, groups, group_verdicts, direction, event_study, translation.
     translation : Translation or None
         None where the evening was not trained.
     """
@@ -63,9 +62,11 @@ def answer(
         translation = translation_study(
             evening.features, inputs.events["evening"], inputs.spine, settings
         )
+    groups, verdicts = _groups(results, plan, inputs.datasets, settings)
     tables = {
         "skill": skill_table(oos, settings),
-        "groups": _groups(results, plan, inputs.datasets, settings),
+        "groups": groups,
+        "group_verdicts": verdicts,
         "direction": direction_table(inputs.datasets, settings),
         "event_study": study,
         "translation": pd.DataFrame(
@@ -95,9 +96,9 @@ def out_of_sample(results: Sequence[Result], datasets: Mapping[str, Any]) -> pd.
 
 def _groups(
     results: Sequence[Result], plan: Plan, datasets: Mapping[str, Any], settings: TrainingSettings
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     if not plan.asked:
-        return empty_groups()
+        return no_groups()
     found: dict[str, list[pd.DataFrame]] = {}
     for result in results:
         if result.job.tag:

@@ -67,6 +67,7 @@ def evaluate_run(home: Home, run: str, *, progress: Progress | None = None) -> d
         "baselines": baselines_compared(oos),
         "skill": clean(skill),
         "groups": report["groups"],
+        "group_verdicts": report["group_verdicts"],
         "gates": report["gates"],
         "diagnostics": clean(diagnose(oos)),
         "strata": clean(split),

@@ -42,6 +42,9 @@ def metrics_of(report: dict[str, Any]) -> dict[str, float]:
         if row["gain"] is not None:
             key = f"groups/{row['group']} {row['at']} {row['head']}_{row['horizon']:02d}_gain_share"
             metrics[key] = float(row["gain"])
+    for row in report["group_verdicts"]:
+        if row["gain"] is not None:
+            metrics[f"groups/{row['group']} {row['at']}_gain_share"] = float(row["gain"])
     tuning = report.get("tuning") or {}
     for name, unit in TUNING_UNITS.items():
         if tuning.get(name) is not None:

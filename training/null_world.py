@@ -2,9 +2,10 @@
 
 Labels are permuted in blocks, so that they keep their runs and their rate but lose every tie to the
 features and the prior. The same walk-forward and the same tests then look for skill beyond the best
-baseline, and for groups that earn a place. What a run claims is what Holm's adjustment leaves over
-the whole family: heads times moments for skill, groups times heads times moments for usefulness,
-each family at half of the level, so that the chance of any false claim is at most the level.
+baseline, and for groups that earn a place. What a run claims is what is left after correction over
+the whole family: Holm's over heads and moments for skill, Meinshausen's over groups, moments and
+heads for usefulness, each at half of the level, so that the chance of any false claim is at most
+the level.
 """
 
 from __future__ import annotations
@@ -17,15 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from training.ablation import (
-    FAMILY_LEVEL,
-    group_columns,
-    group_jobs,
-    group_table,
-    young_groups,
-)
+from training.ablation import group_columns, group_jobs, young_groups
 from training.correction import holm
 from training.evaluate import skill_table
+from training.group_table import FAMILY_LEVEL, group_table
 from training.settings import TrainingSettings
 from training.splits import Fold
 from training.walk_forward import Lay, jobs_for, run_jobs, scored_rows
@@ -43,21 +39,27 @@ class NullRun:
     ----------
     skill : DataFrame
         The skill table, with p_holm over all heads and moments.
-    groups : DataFrame
-        The group table, with p_holm over all groups, heads and moments.
+    groups, verdicts : DataFrame
+        The group table by head, and over all heads of a group and moment together.
     """
 
     skill: pd.DataFrame
     groups: pd.DataFrame
+    verdicts: pd.DataFrame
 
     def skilful(self) -> list[str]:
         """Heads whose skill beyond the best baseline is claimed, as ``moment head_horizon``."""
-        return _named(self.skill[self.skill["p_holm"] <= FAMILY_LEVEL / 2.0])
+        rows = self.skill[self.skill["p_holm"] <= FAMILY_LEVEL / 2.0]
+        return [f"{row.at} {row.head}_{row.horizon}" for row in rows.itertuples()]
 
     def useful(self, groups: Collection[str] | None = None) -> list[str]:
-        """Heads for which a group (of `groups`; any by default) is claimed to earn its place."""
-        rows = self.groups[self.groups["p_holm"] <= FAMILY_LEVEL / 2.0]
-        return _named(rows if groups is None else rows[rows["group"].isin(groups)])
+        """Name the groups (of `groups`; any by default) that are claimed to earn their place.
+
+        A head is never claimed where its group is not, so no claim is missed here.
+        """
+        rows = self.verdicts[self.verdicts["p_family"] <= FAMILY_LEVEL / 2.0]
+        rows = rows if groups is None else rows[rows["group"].isin(groups)]
+        return [f"{row.group}: {row.at}" for row in rows.itertuples()]
 
 
 def permute_labels(labels: pd.DataFrame, *, seed: int, block: int = BLOCK_SESSIONS) -> pd.DataFrame:
@@ -183,12 +185,4 @@ def null_run(
     tables = {tag: pd.concat(parts, ignore_index=True) for tag, parts in found.items()}
     skill = skill_table(tables.pop(""), settings)
     adjusted = holm(skill["p_value"].to_numpy(dtype=float))
-    return NullRun(skill.assign(p_holm=adjusted), group_table(tables, asked, settings))
-
-
-def _named(rows: pd.DataFrame) -> list[str]:
-    names = rows["at"] + " " + rows["head"] + "_" + rows["horizon"].astype(str)
-    return [
-        f"{group}: {name}" if group else name
-        for group, name in zip(rows.get("group", [""] * len(rows)), names, strict=True)
-    ]
+    return NullRun(skill.assign(p_holm=adjusted), *group_table(tables, asked, settings))

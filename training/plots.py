@@ -17,6 +17,7 @@ from training.evaluate import best_baseline
 __all__ = ["draw_all"]
 
 INK, CALM, WARM, GREY = "#1f2a36", "#2b7a9b", "#c8553d", "#9aa5b1"
+TOGETHER = "together"
 VIX_FLOOR = 5.0
 BAND_TINTS = ("#e8f1f5", "#f4f1e6", "#f7e3d4", "#f2cfc6")
 
@@ -41,7 +42,7 @@ def draw_all(
     spine : DataFrame
         For the VIX close under the probabilities.
     tables : mapping of str to DataFrame
-        ``groups`` and ``event_study``; either may be empty.
+        ``groups``, ``group_verdicts`` and ``event_study``; any may be empty.
     primary : tuple of str
         Heads, in the evening, that the pictures are about.
     """
@@ -56,7 +57,8 @@ def draw_all(
         drawn.append(_draw(folder / "skill_by_year.png", _skill_by_year, heads))
         drawn.append(_draw(folder / "probability_timeline.png", _timeline, heads, spine))
         drawn.append(_draw(folder / "lead_time.png", _lead_time, heads))
-    scored = tables["groups"].dropna(subset=["gain"])
+    together = tables["group_verdicts"].assign(head=TOGETHER, horizon="")
+    scored = pd.concat([t.dropna(subset=["gain"]) for t in (together, tables["groups"])])
     if len(scored):
         drawn.append(_draw(folder / "group_gains.png", _group_gains, scored))
     if len(tables["event_study"]):
@@ -181,7 +183,7 @@ def _event_study(figure: Any, study: pd.DataFrame) -> None:
 def _group_gains(figure: Any, groups: pd.DataFrame) -> None:
     names = list(dict.fromkeys(groups["group"]))
     moments = list(dict.fromkeys(groups["at"]))
-    label = groups["head"] + " " + groups["horizon"].astype(str)
+    label = (groups["head"] + " " + groups["horizon"].astype(str)).str.strip()
     most = max(label[groups["at"] == at].nunique() for at in moments)
     figure.set_size_inches(4.2 * len(moments) + 1.5, 1.5 + 0.16 * len(names) * most)
     axes = figure.subplots(1, len(moments), sharey=True, squeeze=False)[0]
@@ -195,8 +197,9 @@ def _group_gains(figure: Any, groups: pd.DataFrame) -> None:
                 rows["gain"],
                 place + 0.8 * (number + 0.5) / len(questions),
                 xerr=np.abs(error.astype(float)),
-                fmt="o",
-                ms=3,
+                fmt="D" if question == TOGETHER else "o",
+                color=INK if question == TOGETHER else None,
+                ms=4 if question == TOGETHER else 3,
                 lw=1,
                 label=question,
             )

@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 
 from features.home import Home
-from training.ablation import GROUP_COLUMNS
 from training.atomic import write_json, write_parquet, write_text
 from training.gates import Gate
 from training.records import run_folder
@@ -34,8 +33,8 @@ class RetrainReport:
         Last session and first 8 hex digits of the bundle's content hash.
     promoted, fallback : bool
         Whether it is champion now, and whether it answers with the baseline.
-    skill, groups : list of dict
-        Rows of the two tables.
+    skill, groups, group_verdicts : list of dict
+        Rows of the tables (`training.evaluate`, `training.group_table`).
     baselines : dict
         Which baselines the skill was compared with, and which were left out and why.
     direction, event_study : list of dict
@@ -61,6 +60,7 @@ class RetrainReport:
     gates: list[Gate]
     skill: list[dict[str, Any]]
     groups: list[dict[str, Any]]
+    group_verdicts: list[dict[str, Any]] = field(default_factory=list)
     direction: list[dict[str, Any]] = field(default_factory=list)
     event_study: list[dict[str, Any]] = field(default_factory=list)
     baselines: dict[str, Any] = field(default_factory=dict)
@@ -85,6 +85,7 @@ class RetrainReport:
             "baselines": self.baselines,
             "skill": self.skill,
             "groups": self.groups,
+            "group_verdicts": self.group_verdicts,
             "direction": self.direction,
             "event_study": self.event_study,
             "tuning": self.tuning,
@@ -159,13 +160,6 @@ def dataset_entry(
         "schema": {"mlflow_colspec": columns},
         "profile": {"num_rows": len(frame), "num_elements": int(frame.size)},
     }
-
-
-def empty_groups() -> pd.DataFrame:
-    """Group table of a retrain that was asked for none."""
-    return pd.DataFrame(
-        columns=[*GROUP_COLUMNS, "from", "n", "p_value", "note", "p_holm", "useful"]
-    )
 
 
 def flat(prefix: str, settings: dict[str, Any]) -> dict[str, str]:

@@ -234,6 +234,7 @@ class _Run:
             gates=gates,
             skill=clean(tables["skill"]),
             groups=clean(tables["groups"]),
+            group_verdicts=clean(tables["group_verdicts"]),
             direction=clean(tables["direction"]),
             event_study=clean(tables["event_study"]),
             baselines=baselines_compared(answers.oos),

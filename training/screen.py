@@ -63,12 +63,14 @@ def baselines_line(baselines: Mapping[str, Any]) -> Text:
     return line
 
 
-def group_tables(groups: Sequence[Mapping[str, Any]]) -> Group:
+def group_tables(
+    groups: Sequence[Mapping[str, Any]], verdicts: Sequence[Mapping[str, Any]]
+) -> Group:
     """Show what each feature group was worth; an interval that crosses zero adds nothing."""
     marks = _footnotes(groups)
     parts: list[RenderableType] = [
         Text("Does a feature group earn its place? Gain with it over a refit without it", "bold"),
-        Text("* the gain stands Holm's correction over the whole table", "dim"),
+        Text("* stands after correction over all groups, moments and heads", "dim"),
         *(Text(f"{mark} {note}", "dim") for note, mark in marks.items()),
     ]
     for at in dict.fromkeys(row["at"] for row in groups):
@@ -78,12 +80,18 @@ def group_tables(groups: Sequence[Mapping[str, Any]]) -> Group:
         table.add_column("h", justify="right")
         table.add_column("gain")
         table.add_column("")
-        for row in groups:
-            if row["at"] == at:
-                mark = "*" if row.get("useful") else marks.get(row["note"] or "", "")
-                table.add_row(row["group"], row["head"], str(row["horizon"]), gain_text(row), mark)
+        for verdict in verdicts:
+            if verdict["at"] == at:
+                mine = [r for r in groups if r["at"] == at and r["group"] == verdict["group"]]
+                table.add_row(verdict["group"], "together", "", *_worth(verdict, marks))
+                for row in mine:
+                    table.add_row("", row["head"], str(row["horizon"]), *_worth(row, marks))
         parts += [table]
     return Group(*parts)
+
+
+def _worth(row: Mapping[str, Any], marks: Mapping[str, str]) -> tuple[Text, str]:
+    return gain_text(row), "*" if row["useful"] else marks.get(row["note"] or "", "")
 
 
 def direction_screen(rows: Sequence[Mapping[str, Any]]) -> Group:
@@ -199,7 +207,7 @@ def retrain_screen(report: Mapping[str, Any]) -> Group:
         baselines_line(report["baselines"]),
     ]
     if report["groups"]:
-        parts += [Text(), group_tables(report["groups"])]
+        parts += [Text(), group_tables(report["groups"], report["group_verdicts"])]
     if report["direction"]:
         parts += [Text(), direction_screen(report["direction"])]
     if report["event_study"]:

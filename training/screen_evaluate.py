@@ -30,7 +30,7 @@ def evaluate_screen(document: Mapping[str, Any], primary: Sequence[str]) -> Grou
     parts += [Text(), skill_tables(document["skill"]), Text(), _claims(document["claims"])]
     parts += [Text(), _diagnostics(document["diagnostics"])]
     if document["groups"]:
-        parts += [Text(), group_tables(document["groups"])]
+        parts += [Text(), group_tables(document["groups"], document["group_verdicts"])]
     parts += [Text(), *_strata(document["strata"], primary), gate_table(document["gates"])]
     return Group(*parts, Text(f"out-of-sample rows {document['oos_path']}; all strata: --json"))
 

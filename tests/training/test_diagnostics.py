@@ -146,6 +146,7 @@ def test_the_screen_of_a_run_shows_every_head_in_eighty_columns(quick: TrainingS
         },
         "skill": clean(skill),
         "groups": [],
+        "group_verdicts": [],
         "gates": [{"gate": "data", "passed": True, "detail": "unbroken " * 20}],
         "diagnostics": clean(diagnose(oos)),
         "strata": [

@@ -86,13 +86,13 @@ def test_the_laboratory_claims_nothing_in_null_worlds_and_finds_what_is_planted(
     crypto = ("liquidations", "crypto technicals", "closed window")
     assert [run.skilful() for run in nulls] == [[], [], []]
     assert [run.useful(crypto) for run in nulls] == [[], [], []]
-    assert all(len(run.groups) > 8 for run in nulls)
+    assert all(len(run.verdicts) > 8 for run in nulls)
 
     driver = evening.features["btc_casc_n_7d"]
     labels = plant_labels(evening.prior, evening.labels, driver, log_odds=1.2, seed=1)
     found = ask(dataclasses.replace(evening, labels=labels), None)
     assert found.skilful() == ["evening shift_up_5"]
     # five fits are too few for a family-wise verdict on a group; the interval names the right one
-    above = found.groups.loc[found.groups["gain_lo"].astype(float) > 0.0, "group"]
-    assert above.tolist() == ["liquidations"]
-    assert found.groups["gain"].astype(float).idxmax() == above.index[0]
+    gains = found.verdicts.dropna(subset=["gain"])
+    assert gains.loc[gains["gain_lo"] > 0.0, "group"].tolist() == ["liquidations"]
+    assert gains.loc[gains["gain"].astype(float).idxmax(), "group"] == "liquidations"

@@ -53,7 +53,8 @@ def test_every_picture_is_a_png(world: Any, oos: pd.DataFrame, tmp_path: Path) -
             "effect_hi": [1.0, 1.0],
         }
     )
-    tables = {"groups": groups, "event_study": study}
+    together = groups.iloc[:1].drop(columns=["head", "horizon"])
+    tables = {"groups": groups, "group_verdicts": together, "event_study": study}
     drawn = draw_all(tmp_path, oos, world.spine, tables, primary=("shift_up_5", "shift_up_10"))
     assert {path.stem for path in drawn} == {
         "reliability",

@@ -30,6 +30,7 @@ def add_run(
             "gates": gates,
             "skill": [],
             "groups": [],
+            "group_verdicts": [],
         },
     )
 

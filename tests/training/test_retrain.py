@@ -83,7 +83,10 @@ def test_a_retrain_leaves_a_judged_bundle_and_everything_to_judge_it_again(
     folder = run_folder(home, report.model_version)
     pictures = {path.name for path in (folder / "plots").glob("*.png")}
     assert {"reliability.png", "lead_time.png", "probability_timeline.png"} <= pictures
-    assert all((folder / f"{name}.csv").exists() for name in ("skill", "groups", "direction"))
+    assert all(
+        (folder / f"{name}.csv").exists()
+        for name in ("skill", "groups", "group_verdicts", "direction")
+    )
 
 
 def test_the_translation_score_is_in_the_bundle_the_report_and_the_run(
@@ -133,6 +136,11 @@ def test_every_group_is_asked_and_answered_or_says_why_not(done: tuple[Home, Any
     assert (groups["gain"].notna() | (groups["note"] != "")).all()
     known = groups.dropna(subset=["gain"])
     assert (known["gain_lo"] <= known["gain"]).all() and (known["gain"] <= known["gain_hi"]).all()
+    verdicts = pd.DataFrame(done[1].to_json()["group_verdicts"])
+    pairs = groups.groupby(["group", "at"], sort=False)["gain"].count()
+    assert list(verdicts[["group", "at"]].itertuples(index=False, name=None)) == list(pairs.index)
+    assert verdicts["heads"].tolist() == pairs.tolist()
+    assert (verdicts["gain"].notna() == (verdicts["heads"] > 0)).all()
 
 
 def test_the_same_retrain_again_gives_the_same_bytes(

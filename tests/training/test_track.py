@@ -49,6 +49,10 @@ REPORT: dict[str, Any] = {
         {"group": "breadth", "at": "eve", "head": "spike", "horizon": 1, "gain": 0.01},
         {"group": "events", "at": "eve", "head": "spike", "horizon": 1, "gain": None},
     ],
+    "group_verdicts": [
+        {"group": "breadth", "at": "eve", "gain": 0.02},
+        {"group": "events", "at": "eve", "gain": None},
+    ],
 }
 
 
@@ -58,6 +62,7 @@ def test_metric_names_carry_their_units_and_leave_out_nulls() -> None:
     assert metrics["evening/shift_up_05_gain_share"] == 0.1
     assert metrics["retrain_seconds"] == 2.5
     assert metrics["groups/breadth eve spike_01_gain_share"] == 0.01
+    assert metrics["groups/breadth eve_gain_share"] == 0.02
     assert not any("auc" in name or "events" in name for name in metrics)
 
 

@@ -18,7 +18,7 @@ from serving.edr import Edr
 from serving.marking import chain_for
 from serving.odds import Odds, condor_odds, slippage
 from serving.policy import Allowance
-from serving.settings import ServingSettings
+from serving.settings import CondorSettings, ServingSettings
 from serving.smile import Marks, VolInputs
 from serving.state import MarketState
 from serving.strikes import Search, premium_gauge, push_out, search_delta, search_rsai
@@ -27,6 +27,7 @@ __all__ = [
     "Plan",
     "Proposal",
     "Quote",
+    "expiry_of",
     "plan_book",
     "price_best_tier",
     "price_tier",
@@ -111,6 +112,13 @@ def vol_inputs(state: MarketState) -> tuple[VolInputs, tuple[str, ...]]:
     return inputs, tuple(doubts)
 
 
+def expiry_of(book: str, fill_session: pd.Timestamp, settings: CondorSettings) -> pd.Timestamp:
+    """Give the expiry of a book's new condor: the next session, or the weekly near the target."""
+    if book == "condor_1dte":
+        return calendar().next(fill_session)
+    return weekly_expiry(fill_session, settings.dte_target, settings.dte_range)
+
+
 def plan_book(
     book: str, state: MarketState, inputs: VolInputs, edr_vix: float, settings: ServingSettings
 ) -> Plan:
@@ -127,16 +135,14 @@ def plan_book(
         VIX-implied daily range, index points.
     settings : ServingSettings
     """
-    days = calendar()
     own = settings.condor
     fill_session = state.ticket_session
+    expiry = expiry_of(book, fill_session, own)
     if book == "condor_1dte":
-        expiry = days.next(fill_session)
         sessions, fill = 1, f"{fill_session:%Y-%m-%d} 15:10 Chicago"
         width = own.wing_width
     else:
-        expiry = weekly_expiry(fill_session, own.dte_target, own.dte_range)
-        sessions = len(days.sessions(fill_session, expiry))
+        sessions = len(calendar().sessions(fill_session, expiry))
         fill = f"{fill_session:%Y-%m-%d} at the open"
         width = own.wing_width_30_60
     chain = chain_for(state, inputs, own, expiry=expiry, sessions=sessions, margin=2 * width)

@@ -4,11 +4,11 @@ import pytest
 from features.errors import DataError, StormpetrelError, UsageError
 from serving.book import OpenCondor
 from serving.policy_table import TABLE
-from serving.settings import CostSettings
+from serving.settings import CostSettings, PolicySettings
 from training.backtest.accounts import Account, interest_cents
 from training.backtest.holdings import check_book, close_cents, settle_cents
 from training.backtest.measures import deflated_sharpe, paired_gain, time_under_water
-from training.backtest.variants import without_rules
+from training.backtest.switches import table_without, without_rules
 
 CONDOR = OpenCondor(
     id="a",
@@ -72,12 +72,13 @@ def test_interest_is_whole_cents():
 def test_rules_come_back_after_being_switched_off():
     import serving.policy
 
+    policy = PolicySettings()
     name = next(row.id for row in TABLE if row.kind == "ladder")
-    with without_rules(frozenset({name})):
+    with without_rules(frozenset({name}), policy):
         assert name not in {row.id for row in serving.policy.TABLE}
     assert serving.policy.TABLE is TABLE
-    with pytest.raises(UsageError, match="no policy row"), without_rules(frozenset({"NO_SUCH"})):
-        pass
+    with pytest.raises(UsageError, match="no policy row"):
+        table_without(frozenset({"NO_SUCH"}), policy)
 
 
 def test_time_under_water():

@@ -15,7 +15,7 @@ from serving.settings import ServingSettings
 from serving.state import MarketState
 from training.backtest.accounts import Account
 from training.backtest.holdings import CENTS, Held, close_cents, mark_condors, settle_cents
-from training.backtest.shelf import Shelf
+from training.backtest.shelf import Shelf, Tonight
 from training.backtest.shifts import rolled
 from training.backtest.states import Tape
 from training.backtest.variants import Variant
@@ -46,7 +46,7 @@ class Desk:
         self._session = tape.market.sessions
         self._close = tape.market.column("close")
 
-    def given(self, book: str, plan: Plan) -> dict[str, bool]:
+    def given(self, book: str, plan: Plan | Tonight) -> dict[str, bool]:
         """Give what the policy must know of a plan before the strike search."""
         own = self.settings.condor
         floor = own.premium_floor * own.gauge_width

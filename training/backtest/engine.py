@@ -23,7 +23,8 @@ from training.backtest.hedge_desk import HedgeDesk
 from training.backtest.market import SKEW_MAX_AGE
 from training.backtest.shelf import Shelf
 from training.backtest.states import Tape
-from training.backtest.variants import Variant, conservative, without_rules
+from training.backtest.switches import without_rules
+from training.backtest.variants import Variant, conservative
 
 __all__ = ["CRISIS", "Replay", "replay"]
 
@@ -115,7 +116,7 @@ def replay(
     restricted = 0
     equity = book.equity_cents
     rates = tape.market.column("rate")
-    with without_rules(variant.off):
+    with without_rules(variant.off, settings.policy):
         for place in range(first, last):
             try:
                 allowances = _evening(tape, variant, place, chosen, shelf, desk, p_evening)
@@ -200,7 +201,7 @@ def _evening(
         now = before if now is None else now if before is None else max(now, before)
     told = Forecast(p_shift=now, p_applies=state.vix < CRISIS, earlier=tuple(past))
     edr = tape.edr[place].points(state.spx) or 0.0
-    plans = {name: shelf.plan(name, state, edr) for name in variant.books}
+    plans = {name: shelf.tonight(name, state, edr) for name in variant.books}
     windows = {}
     for name, plan in plans.items():
         after = state.ticket_session if name == "condor_1dte" else state.session

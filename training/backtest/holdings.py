@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -83,10 +84,8 @@ def mark_condors(
     """
     if not held:
         return np.empty(0)
-    days = calendar()
-    left = np.array(
-        [len(days.sessions(today, h.position.expiry)) - (0.25 if after_open else 1.0) for h in held]
-    )[:, None]
+    gone = 0.25 if after_open else 1.0
+    left = np.array([_sessions(today, h.position.expiry) - gone for h in held])[:, None]
     strikes = np.stack([h.strikes for h in held])
     forward = spot  # as the ticket's chain: carry over these weeks is below the smile's band
     vol = spx_vol(strikes, forward, left, inputs)
@@ -94,6 +93,12 @@ def mark_condors(
     price = black76(forward, strikes, tau, vol, call=_CALL, discount=np.exp(-rate * tau))
     widths = np.maximum(strikes[:, 1] - strikes[:, 0], strikes[:, 3] - strikes[:, 2])
     return np.asarray(np.clip(price @ _SIDE, 0.0, widths))
+
+
+@lru_cache(maxsize=65_536)
+def _sessions(today: pd.Timestamp, expiry: date) -> int:
+    """Count once: every replay of a span asks about the same pairs."""
+    return len(calendar().sessions(today, expiry))
 
 
 def close_cents(debit: float, position: OpenCondor, costs: CostSettings) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Write a back-test down: JSON, plots, and an MLflow experiment of its own."""
+"""Write a back-test down: JSON, a page, plots, and an MLflow experiment of its own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from features.errors import StormpetrelError
 from features.home import Home
-from training.atomic import write_json
+from training.atomic import write_json, write_text
 from training.backtest.engine import Replay
+from training.backtest.page import results_page
 from training.backtest.plots import draw
 
 __all__ = ["EXPERIMENT", "record"]
@@ -17,7 +18,7 @@ EXPERIMENT = "stormpetrel-backtest"
 
 
 def record(home: Home, report: dict[str, Any], results: dict[tuple[str, float], Replay]) -> str:
-    """Write the report and plots, and log them.
+    """Write the report, its page and plots, and log them.
 
     Parameters
     ----------
@@ -41,6 +42,7 @@ def record(home: Home, report: dict[str, Any], results: dict[tuple[str, float], 
     name = f"{report['from']}_{report['to']}-{report['model_version']}-{report['config_hash']}"
     folder = home.writable(home.mlruns / "backtests" / name)
     write_json(folder / "report.json", report)
+    write_text(folder / "results.md", results_page(report))
     draw(folder, report, results)
     try:
         _log(home, folder, name, report)

@@ -16,9 +16,11 @@ from training.backtest.market import load_market
 from training.backtest.programs import monthly_returns
 from training.backtest.vxth import FIRST_SESSION, vxth_returns
 
-__all__ = ["INDICES", "compare", "replicate"]
+__all__ = ["INDICES", "compare", "replicate", "replications"]
 
 INDICES = (*PROGRAMS, "vxth")
+# the years that the smile was calibrated on, and those it is judged on
+_SPANS = (("1996-01-01", "2007-12-31"), ("2008-01-01", "2015-12-31"))
 _WARM_UP = pd.DateOffset(years=2)  # the opening's estimate looks back over 252 sessions
 _TAIL = pd.DateOffset(months=2)  # a month-end mark knows the expiry of the month after
 
@@ -104,6 +106,24 @@ def replicate(
     )
     out["months_unmarked"] = [m for m in unmarked if out["from"] <= m <= out["to"]]
     out["parameters"] = parameters.provenance
+    return out
+
+
+def replications(store: MarketStore) -> list[dict[str, Any]]:
+    """Replicate every index: those with levels to 2007 and from 2008 to 2015, VXTH as far as known.
+
+    Returns
+    -------
+    list of dict
+        As `replicate` gives them; where a span cannot be replicated, `index` and `refused`.
+    """
+    out = []
+    for index in INDICES:
+        for start, end in ((None, None),) if index == "vxth" else _SPANS:
+            try:
+                out.append(replicate(store, index, start=start, end=end))
+            except DataError as error:
+                out.append({"index": index, "refused": str(error)})
     return out
 
 

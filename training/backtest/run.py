@@ -17,20 +17,21 @@ from features.pipeline import spine as read_spine
 from features.store import MarketStore
 from serving.book import Book, paper_book, read_book
 from serving.settings import PolicySettings, ServingSettings, load_settings
-from training.backtest.attribution import attribute, switched_off
+from training.backtest.attribution import attribute, idle_parts, switched_off
 from training.backtest.engine import CRISIS, Replay
 from training.backtest.forecasts import Forecasts, load_forecasts
 from training.backtest.holdings import check_book
 from training.backtest.market import load_market
+from training.backtest.replicate import replications
 from training.backtest.states import load_tape
 from training.backtest.strata import by_rule, shifted, strata
 from training.backtest.trials import Plan, run_all
 from training.backtest.variants import ALTERNATIVES, Variant
-from training.backtest.write_up import benchmarks, compare_all, verdict
+from training.backtest.write_up import BAND_NAMES, benchmarks, compare_all, verdict
 
 __all__ = ["BANDS", "run"]
 
-BANDS = (-1.0, 0.0, 1.0)
+BANDS = tuple(BAND_NAMES)
 Progress = Callable[[float, str], None]
 _WARM_UP = pd.DateOffset(years=3)
 
@@ -96,6 +97,7 @@ def run(
             f"{told.last.date()}, asked for {first_day.date()} to {last_day.date()}. Choose a span "
             "inside, or retrain."
         )
+    head = f"{policy.p_head}_{policy.p_horizon}"
     _tell(progress, 0.01, "reading the market")
     market = load_market(store, start=first_day - _WARM_UP, end=last_day)
     _tell(progress, 0.03, "building the signals that rules read")
@@ -111,14 +113,16 @@ def run(
     if attribution:
         _tell(progress, 0.06, "asking the walk-forward models without each feature group")
         told = replace(told, without=_without(home, store, told, policy, features))
-        head = f"{policy.p_head}_{policy.p_horizon}"
-        wanted += [(variant, 0.0) for variant in switched_off(head, policy.name, told.without)]
     plan = Plan(tape, told, settings, book, first, last)
+    if attribution:
+        less = switched_off(head, policy, told.without, unforecast=_unforecast(plan))
+        wanted += [(variant, 0.0) for variant in less]
     results = run_all(plan, wanted, processes=processes, progress=progress)
     _tell(progress, 0.96, "comparing")
     events = store.read("scheduled_events")[["date", "event"]]
     out = _report(plan, results, events, attribution)
     out["benchmarks"] = benchmarks(store, market, first, last)
+    out["replications"] = replications(store)
     if track:
         from training.backtest.record import record
 
@@ -131,6 +135,7 @@ def _report(
     plan: Plan, results: dict[tuple[str, float], Replay], events: pd.DataFrame, attribution: bool
 ) -> dict[str, Any]:
     served = results["served", 0.0]
+    ends = {BAND_NAMES[band]: results["served", band] for band in BANDS}
     variants, luck = compare_all(plan.book.equity_cents, results)
     out: dict[str, Any] = {
         "verdict": verdict(variants),
@@ -147,11 +152,12 @@ def _report(
         "variants": variants,
         **luck,
         "time_shift": shifted(results["served_time_shift", 0.0]),
-        "by_rule": by_rule(served),
-        "strata": strata(served, plan.tape, events),
+        "by_rule": {name: by_rule(one) for name, one in ends.items()},
+        "strata": {name: strata(one, plan.tape, events) for name, one in ends.items()},
     }
     if attribution:
         out["attribution"] = attribute(results)
+        out["attribution_idle"] = idle_parts(plan.settings.policy, out["sessions_without_forecast"])
     return out
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from features.bands import BAND_NAMES, band_index
 from training.backtest.accounts import BOOKS
 from training.backtest.engine import Replay
+from training.backtest.measures import book_returns
 from training.backtest.states import Tape
 
 __all__ = ["by_rule", "shifted", "strata"]
@@ -18,7 +19,7 @@ _EVENTS = ("FOMC", "CPI", "PPI", "NFP")
 
 
 def strata(result: Replay, tape: Tape, events: pd.DataFrame) -> dict[str, Any]:
-    """Split a replay's profit, cents by book.
+    """Split a replay's profit by book.
 
     Parameters
     ----------
@@ -33,8 +34,9 @@ def strata(result: Replay, tape: Tape, events: pd.DataFrame) -> dict[str, Any]:
     -------
     dict
         `year`, `vix_band` (of the evening before), `event` (sessions with such a release, and
-        those with none), `event_window` (one session before to one after); each label to profit
-        by book and number of sessions.
+        those with none), `event_window` (one session before to one after); each label to number
+        of `sessions`, cents by book, and `pct`: by book the sum of daily profits, each in percent
+        of the equity before it.
     """
     daily = result.daily
     sessions = pd.DatetimeIndex(daily.index)
@@ -101,5 +103,6 @@ def _sums(daily: pd.DataFrame, labels: np.ndarray) -> dict[str, Any]:
     return {str(label): _row(daily[labels == label]) for label in sorted(set(labels))}
 
 
-def _row(daily: pd.DataFrame) -> dict[str, int]:
-    return {"sessions": len(daily), **{book: int(daily[book].sum()) for book in BOOKS}}
+def _row(daily: pd.DataFrame) -> dict[str, Any]:
+    pct = {book: round(float(book_returns(daily, [book]).sum()) * 100, 3) for book in BOOKS}
+    return {"sessions": len(daily), **{book: int(daily[book].sum()) for book in BOOKS}, "pct": pct}

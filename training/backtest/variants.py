@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import serving.policy
-from features.errors import UsageError
 from serving.policy import Allowance
-from serving.policy_table import TABLE
 
-__all__ = ["ALTERNATIVES", "Variant", "conservative", "without_rules"]
-
-_NAME = "TABLE"
+__all__ = ["ALTERNATIVES", "Variant", "conservative"]
 
 Source = Literal["model", "vix", "none"]
 
@@ -40,7 +33,7 @@ class Variant:
     time_shift : bool
         Challenged 1 DTE condors are rolled at the opening of their expiry session.
     off : frozenset of str
-        Ids of policy rows that are switched off.
+        Ids of policy rows that are switched off; see `training.backtest.switches`.
     muted : frozenset of str
         Rule features taken as null.
     silent : str
@@ -71,27 +64,6 @@ ALTERNATIVES = (
     replace(_SERVED, name="rules_no_forecast", forecast="none"),
     replace(_SERVED, name="always_conservative", forecast="none", always_conservative=True),
 )
-
-
-@contextlib.contextmanager
-def without_rules(ids: frozenset[str]) -> Iterator[None]:
-    """Run the served policy with some rows of its table switched off.
-
-    Raises
-    ------
-    UsageError
-        If an id is not in the table.
-    """
-    unknown = ids - {row.id for row in TABLE}
-    if unknown:
-        raise UsageError(
-            f"no policy row is called {', '.join(sorted(unknown))}. See docs/policy.md."
-        )
-    setattr(serving.policy, _NAME, tuple(row for row in TABLE if row.id not in ids))
-    try:
-        yield
-    finally:
-        setattr(serving.policy, _NAME, TABLE)
 
 
 def conservative(book: str) -> Allowance:

@@ -22,12 +22,12 @@ from training.backtest.replicate import replicate
 from training.backtest.variants import ALTERNATIVES
 from training.overfitting import overfitting_probability
 
-__all__ = ["benchmarks", "compare_all", "screen_rows", "verdict"]
+__all__ = ["BAND_NAMES", "benchmarks", "compare_all", "screen_rows", "verdict"]
 
 _BOOKS = ("condor_1dte", "condor_30_60", "alvh", "cash")
 _TRADED = _BOOKS[:3]
 _BLOCKS = 10
-_BAND_NAMES = {-1.0: "low", 0.0: "mid", 1.0: "high"}
+BAND_NAMES = {-1.0: "low", 0.0: "mid", 1.0: "high"}
 
 
 def compare_all(
@@ -57,7 +57,7 @@ def compare_all(
         rows = {}
         for band in bands:
             if (name, band) in results:
-                rows[_BAND_NAMES[band]] = _one(start_cents, results, name, band)
+                rows[BAND_NAMES[band]] = _one(start_cents, results, name, band)
         variants[name] = rows
     tried = {name: result for (name, band), result in results.items() if band == 0.0}
     return variants, _luck(start_cents, tried)

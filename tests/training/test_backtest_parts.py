@@ -20,10 +20,14 @@ from training.backtest.forecasts import Forecasts
 from training.backtest.groups import _same, without_groups
 from training.backtest.holdings import check_book
 from training.backtest.measures import excess_returns
+from training.backtest.page import results_page
+from training.backtest.plots import outcomes
 from training.backtest.rolls import ROLL_DEFAULT, roll_points
 from training.backtest.shelf import Shelf
 from training.backtest.states import _AT_OPEN
+from training.backtest.trials import Plan
 from training.backtest.variants import ALTERNATIVES
+from training.backtest.write_up import BAND_NAMES, screen_rows
 
 from .test_backtest_engine import run as engine_run
 from .test_backtest_engine import tape
@@ -166,33 +170,114 @@ def test_a_span_without_forecasts_is_refused(monkeypatch, tmp_path, start, end, 
     assert not (tmp_path / "mlruns").exists()
 
 
-def test_a_run_is_drawn_and_logged_to_an_experiment_of_its_own(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def small_run():
+    """Give what `run` reports over thirty simulated sessions, and the replays behind it."""
+    market = tape(4500 * np.exp(np.cumsum(np.random.default_rng(5).normal(0, 0.006, 30))))
+    results = {(v.name, b): engine_run(market, v, band=b) for v in ALTERNATIVES for b in BAND_NAMES}
+    for variant in switched_off("shift_up_5", SETTINGS.policy, []):
+        if variant.name in ("without rule VIX_CALM", "without rule HEDGE_REFRESH"):
+            results[variant.name, 0.0] = engine_run(market, variant)
+    sessions = market.market.sessions
+    p = dict.fromkeys(sessions, 0.05)
+    plan = Plan(
+        market,
+        Forecasts("v", p, p, p, sessions[0], sessions[-1]),
+        SETTINGS,
+        Book(equity_cents=25_000_000),
+        1,
+        29,
+    )
+    events = pd.DataFrame({"date": sessions[[5, 9]], "event": ["FOMC", "CPI"]})
+    report = verb._report(plan, results, events, True)
+    report["benchmarks"] = {
+        "cndr": {"annual_return_model_pct": 2.6, "annual_return_band_pct": [1.4, 2.6, 3.9]},
+        "vxth": {"refused": "no levels"},
+    }
+    report["replications"] = [
+        {
+            "index": "bfly",
+            "from": "2008-01",
+            "to": "2015-12",
+            "months": 96,
+            "monthly_corr": 0.946,
+            "tracking_error_pct": 4.02,
+            "annual_return_model_pct": -2.01,
+            "annual_return_index_pct": -2.73,
+            "annual_vol_model_pct": 10.82,
+            "annual_vol_index_pct": 12.21,
+            "annual_return_band_pct": [-3.46, -2.01, -0.59],
+            "months_unmarked": [],
+        },
+        {"index": "put", "refused": "no VIX"},
+    ]
+    return report, results
+
+
+def test_the_page_says_what_the_report_says(small_run):
+    report, _ = small_run
+    page = results_page(json.loads(json.dumps(report)))
+    lines = page.splitlines()
+    assert lines[0] == f"**{report['verdict']}**"
+    assert "BFLY **misses the correlation by 0.004** and meets the return (+0.72 points)." in page
+    assert "Not replicated: PUT: no VIX" in page and "vxth unknown (no levels)" in page
+    tables = [line for line in lines if line.startswith("|")]
+    ends = report["variants"]["condor_30_60_only"]
+    row = next(line for line in tables if line.startswith("| condor_30_60_only |"))
+    three = " / ".join(f"{ends[e]['annual_return_pct']:.1f}" for e in ("low", "mid", "high"))
+    assert f"| {three} |" in row
+    # where the one-day book trades, no figure between the ends of its band is printed
+    ends = report["variants"]["served"]
+    row = next(line for line in tables if line.startswith("| served |"))
+    two = " / ".join(f"{ends[e]['annual_return_pct']:.1f}" for e in ("low", "high"))
+    assert f"| {two} |" in row
+    gain = report["attribution"]["without rule VIX_CALM"]
+    assert any(line.startswith(f"| rule VIX_CALM | {gain['annual_pct']:.2f} [") for line in tables)
+    assert "No replay can move these" in page and "rule EVENT_MINOR (only warns)" in page
+    for name in ("FOMC", "CPI", "PPI"):
+        assert sum(line.startswith(f"| {name} |") for line in tables) == 2
+    widths = [line.count("|") for line in tables]
+    assert min(widths) > 4
+
+
+def test_strata_add_up_to_the_whole_at_every_end(small_run):
+    report, results = small_run
+    for band, end in BAND_NAMES.items():
+        daily = results["served", band].daily
+        for kind in ("year", "vix_band"):
+            rows = report["strata"][end][kind].values()
+            assert sum(row["sessions"] for row in rows) == len(daily)
+            for book in ("condor_1dte", "condor_30_60", "alvh", "cash"):
+                assert sum(row[book] for row in rows) == daily[book].sum()
+        near = report["strata"][end]["event_window"]
+        assert [near[n]["sessions"] for n in ("FOMC", "CPI", "PPI")] == [3, 3, 0]
+
+
+def test_an_outcome_is_the_share_of_the_credit_that_was_kept(small_run):
+    found = outcomes(small_run[1]["served", 0.0].trades)
+    assert len(found) and (found["kept"] <= 1).all()
+    trades = pd.DataFrame(
+        [
+            ("2022-01-04", "condor_1dte", "open", 100, "a"),
+            ("2022-01-05", "condor_1dte", "settle", -250, "a"),
+            ("2022-01-05", "condor_1dte", "open", 100, "b"),
+            ("2022-01-05", "condor_1dte", "settle", 0, "BOOK"),
+        ],
+        columns=["session", "book", "what", "cents", "position"],
+    )
+    assert outcomes(trades)["kept"].to_dict() == {"a": -1.5}
+
+
+def test_a_run_is_drawn_and_logged_to_an_experiment_of_its_own(tmp_path, monkeypatch, small_run):
     from training.backtest import record as records
-    from training.backtest.strata import by_rule, strata
-    from training.backtest.write_up import compare_all, screen_rows, verdict
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    market = tape(4500 * np.exp(np.cumsum(np.random.default_rng(5).normal(0, 0.006, 30))))
-    results = {(v.name, b): engine_run(market, v, band=b) for v in ALTERNATIVES for b in (-1, 0, 1)}
-    variants, luck = compare_all(25_000_000, results)
-    events = pd.DataFrame({"date": market.market.sessions[[5, 9]], "event": ["FOMC", "CPI"]})
-    served = results["served", 0]
-    report = {
-        "verdict": verdict(variants),
-        "from": "2022-01-05",
-        "to": "2022-02-14",
-        "sessions": len(served.daily),
-        "model_version": "v",
-        "config_hash": "c",
-        "variants": variants,
-        "by_rule": {"mid": by_rule(served)},
-        "strata": {"mid": strata(served, market, events)},
-        **luck,
-    }
-    assert luck["trials"] == len(ALTERNATIVES)
+    report, results = small_run
+    assert report["trials"] == len(ALTERNATIVES) + 2
     assert [row["variant"] for row in screen_rows(report)] == [v.name for v in ALTERNATIVES]
     home = Home(tmp_path)
     folder = home.mlruns / records.record(home, report, results)
+    assert (folder / "results.md").read_text() == results_page(report)
     assert json.loads((folder / "report.json").read_text())["verdict"] == report["verdict"]
     drawn = {p.stem for p in folder.glob("*.png")}
     assert {"equity", "drawdown", "by_rule", "events", "outcomes"} <= drawn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,96 +11,215 @@ import pandas as pd
 
 from training.backtest.engine import Replay
 
-__all__ = ["draw"]
+__all__ = ["draw", "outcomes"]
 
-_SHOWN = ("served", "rules_no_forecast", "always_conservative")
-_COLOURS = ("#1f4e79", "#c55a11", "#7f7f7f")
+_SHOWN = {
+    "served": "#1f4e79",
+    "rules_no_forecast": "#c55a11",
+    "always_conservative": "#595959",
+    "condor_30_60_only": "#2e7d32",
+}
+_BOOKS = {"condor_1dte": "#1f4e79", "condor_30_60": "#2e7d32", "alvh": "#c55a11"}
+_APART = 3.0  # highest over lowest equity from which an axis is logarithmic
+_DPI = 110
 
 
-def draw(folder: Path, report: dict[str, Any], results: dict[tuple[str, float], Replay]) -> None:
-    """Draw equity with bands, drawdown, profit by rule and on event days, and outcomes.
+def draw(folder: Path, report: Mapping[str, Any], results: dict[tuple[str, float], Replay]) -> None:
+    """Draw equity and drawdown with bands, profit by rule and on event days, and outcomes.
 
     Parameters
     ----------
     folder : Path
         Where the PNG files go.
-    report : dict
+    report : mapping
         What `run` found.
     results : dict
         Replays by (name, band).
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    levels = {
+        name: {band: results[name, band].daily["equity"] / 100 for n, band in results if n == name}
+        for name in _SHOWN
+    }
+    _panels(folder / "equity.png", "Equity, dollars", levels, money=True)
+    falls = {
+        name: {band: (one / one.cummax() - 1) * 100 for band, one in bands.items()}
+        for name, bands in levels.items()
+    }
+    _panels(folder / "drawdown.png", "Drawdown, percent of the peak", falls, money=False)
+    _rules(folder / "by_rule.png", report["by_rule"])
+    _events(folder / "events.png", report["strata"])
+    _outcomes(folder / "outcomes.png", results["served", 0.0].trades)
 
-    def page(name: str, title: str, unit: str) -> tuple[Any, Any]:
-        figure = Figure(figsize=(9, 4.5), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
-        axes.set_title(title)
-        axes.set_ylabel(unit)
-        axes.grid(alpha=0.3)
-        return figure, axes
 
-    figure, axes = page("equity", "Equity, with the smile's band", "dollars")
-    for name, colour in zip(_SHOWN, _COLOURS, strict=True):
-        mid = results[name, 0.0].daily["equity"] / 100
-        axes.plot(mid.index, mid, color=colour, label=name)
-        ends = [results[name, b].daily["equity"] / 100 for b in (-1.0, 1.0) if (name, b) in results]
-        if len(ends) == 2:
-            both = pd.concat(ends, axis=1).dropna()
-            axes.fill_between(
-                both.index, both.min(axis=1), both.max(axis=1), color=colour, alpha=0.15
-            )
-    axes.set_yscale("log")  # the ends of the one-day band grow apart by compounding
-    axes.legend()
-    figure.savefig(folder / "equity.png", dpi=110)
+def outcomes(trades: pd.DataFrame) -> pd.DataFrame:
+    """Give what each finished condor kept of its credit.
 
-    figure, axes = page("drawdown", "Drawdown", "percent")
-    for name, colour in zip(_SHOWN, _COLOURS, strict=True):
-        level = results[name, 0.0].daily["equity"]
-        axes.plot(level.index, (level / level.cummax() - 1) * 100, color=colour, label=name)
-    axes.legend()
-    figure.savefig(folder / "drawdown.png", dpi=110)
+    Parameters
+    ----------
+    trades : pd.DataFrame
+        Of one replay.
 
-    _bars(
-        page,
-        folder / "by_rule.png",
-        "Cash by deciding rule",
-        {rule: row["cents"] / 100 for rule, row in report["by_rule"].items()},
-    )
-    _bars(
-        page,
-        folder / "events.png",
-        "Condor profit per session, by release",
-        {
-            name: (row["condor_1dte"] + row["condor_30_60"]) / 100 / max(row["sessions"], 1)
-            for name, row in report["strata"]["event"].items()
-        },
-    )
-    figure, axes = page("outcomes", "Outcome of each condor", "profit, dollars")
-    trades = results["served", 0.0].trades
-    own = trades[trades["book"].str.startswith("condor")]
-    final = own.groupby("position").agg(
+    Returns
+    -------
+    pd.DataFrame
+        By position `session` (its last), `book`, and `kept`: all its cash over what its opening
+        brought; 1 is the whole credit. Condors that are open at the end, or were opened before the
+        span, are left out.
+    """
+    own = trades[trades["book"].isin(["condor_1dte", "condor_30_60"])]
+    grouped = own.groupby("position")
+    found = grouped.agg(
         cents=("cents", "sum"),
         session=("session", "last"),
         book=("book", "first"),
+        first=("what", "first"),
+        credit=("cents", "first"),
         last=("what", "last"),
     )
-    final = final[final["last"] != "open"]  # what is still open has no outcome
-    for name, colour in zip(("condor_1dte", "condor_30_60"), _COLOURS, strict=False):
-        part = final[final["book"] == name]
-        axes.scatter(
-            pd.to_datetime(part["session"]), part["cents"] / 100, s=6, color=colour, label=name
+    whole = (found["first"] == "open") & (found["last"] != "open") & (found["credit"] > 0)
+    found = found[whole]
+    return pd.DataFrame(
+        {
+            "session": pd.to_datetime(found["session"]),
+            "book": found["book"],
+            "kept": found["cents"] / found["credit"],
+        }
+    )
+
+
+def _figure(rows: int, columns: int, size: tuple[float, float], **shared: Any) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False, **shared)
+    for one in axes.flat:
+        one.grid(alpha=0.3)
+    return figure, axes
+
+
+def _panels(
+    path: Path, title: str, levels: Mapping[str, Mapping[float, pd.Series]], *, money: bool
+) -> None:
+    """One panel a variant on common axes: bands that overlap hide each other."""
+    figure, axes = _figure(2, 2, (11, 7), sharex=True, sharey=True)
+    for one, (name, bands) in zip(axes.flat, levels.items(), strict=True):
+        colour, both = _SHOWN[name], pd.DataFrame(dict(bands)).dropna()
+        if {-1.0, 1.0} <= set(bands):
+            one.fill_between(
+                both.index,
+                both.min(axis=1),
+                both.max(axis=1),
+                color=colour,
+                alpha=0.2,
+                label="low to high end of the marks",
+            )
+        one.plot(bands[0.0].index, bands[0.0], color=colour, lw=1.2, label="central marks")
+        one.set_title(name, fontsize=11)
+        one.legend(loc="upper left" if money else "lower left", fontsize=8)
+    if money:
+        every = pd.concat([s for bands in levels.values() for s in bands.values()])
+        if every.min() > 0 and every.max() / every.min() > _APART:
+            axes[0, 0].set_yscale("log")
+            _few_ticks(axes[0, 0], float(every.min()), float(every.max()))
+        axes[0, 0].yaxis.set_major_formatter(_dollars)
+    figure.suptitle(title)
+    figure.savefig(path, dpi=_DPI)
+
+
+def _few_ticks(axes: Any, low: float, high: float) -> None:
+    from matplotlib.ticker import NullLocator
+
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    ticks = [m * 10.0**d for d in decades for m in (1, 2, 5)]
+    axes.set_yticks([t for t in ticks if low * 0.8 <= t <= high * 1.25])
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _dollars(value: float, _: Any = None) -> str:
+    size = abs(value)
+    if size >= 1e6:
+        return f"{value / 1e6:g}M"
+    return f"{value / 1e3:g}k" if size >= 1e3 else f"{value:g}"
+
+
+def _rules(path: Path, ends: Mapping[str, Mapping[str, Mapping[str, int]]]) -> None:
+    """Dots with whiskers from the low to the high end: the ends differ by orders of magnitude."""
+    mid = {rule: row["cents"] / 100 for rule, row in ends["mid"].items()}
+    names = sorted(mid, key=lambda rule: mid[rule])
+    figure, axes = _figure(1, 1, (9, 1.5 + 0.35 * len(names)))
+    one = axes[0, 0]
+    for place, rule in enumerate(names):
+        found = [rows[rule]["cents"] / 100 for rows in ends.values() if rule in rows]
+        one.plot([min(found), max(found)], [place, place], color=_SHOWN["served"], alpha=0.35, lw=5)
+        one.plot(mid[rule], place, "o", color=_SHOWN["served"])
+        one.annotate(
+            _dollars(round(mid[rule], -2)),
+            (mid[rule], place),
+            xytext=(0, 7),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
         )
-    axes.legend()
-    figure.savefig(folder / "outcomes.png", dpi=110)
+    one.set_yticks(np.arange(len(names)), names)
+    one.set_ylim(-0.6, len(names) - 0.2)
+    one.set_xscale("symlog", linthresh=10_000)
+    one.xaxis.set_major_formatter(_dollars)
+    one.axvline(0, color="black", lw=0.8)
+    one.set_title("Cash by the rule that decided: central marks, and low to high end")
+    one.set_xlabel("dollars, linear within 10k of zero and logarithmic beyond")
+    figure.savefig(path, dpi=_DPI)
 
 
-def _bars(page: Any, path: Path, title: str, values: dict[str, float]) -> None:
-    figure, axes = page(path.stem, title, "dollars")
-    names = sorted(values, key=lambda name: values[name])
-    axes.barh(np.arange(len(names)), [values[name] for name in names], color=_COLOURS[0])
-    axes.set_yticks(np.arange(len(names)), names)
-    axes.set_ylabel("")
-    axes.set_xlabel("dollars")
-    figure.savefig(path, dpi=110)
+def _events(path: Path, ends: Mapping[str, Any]) -> None:
+    labels = list(ends["mid"]["event"])
+    figure, axes = _figure(1, len(_BOOKS), (12, 4))
+    for one, (book, colour) in zip(axes.flat, _BOOKS.items(), strict=True):
+        values = {
+            end: [
+                100 * rows["event"][x]["pct"][book] / max(rows["event"][x]["sessions"], 1)
+                for x in labels
+            ]
+            for end, rows in ends.items()
+        }
+        place = np.arange(len(labels))
+        table = np.array(list(values.values()))
+        one.bar(place, values["mid"], color=colour, alpha=0.8)
+        one.vlines(place, table.min(axis=0), table.max(axis=0), color="black", lw=1.2)
+        sessions = [ends["mid"]["event"][x]["sessions"] for x in labels]
+        one.set_xticks(
+            place, [f"{x}\n{n:,}" for x, n in zip(labels, sessions, strict=True)], fontsize=8
+        )
+        one.axhline(0, color="black", lw=0.8)
+        one.set_title(book, fontsize=11)
+    axes[0, 0].set_ylabel("hundredths of a percent of equity")
+    figure.suptitle(
+        "Mean profit a session by release, with the number of sessions; "
+        "bars at central marks, lines from low to high end"
+    )
+    figure.savefig(path, dpi=_DPI)
+
+
+def _outcomes(path: Path, trades: pd.DataFrame) -> None:
+    figure, axes = _figure(2, 1, (11, 7), sharex=True)
+    found = outcomes(trades)
+    for one, book in zip(axes.flat, ("condor_1dte", "condor_30_60"), strict=True):
+        part = found[found["book"] == book]
+        won = part["kept"] > 0
+        for which, colour, word in ((won, "#2e7d32", "gain"), (~won, "#b71c1c", "loss")):
+            one.scatter(
+                part["session"][which],
+                part["kept"][which],
+                s=7,
+                color=colour,
+                alpha=0.5,
+                label=f"{word}: {int(which.sum()):,}",
+            )
+        mean = f"{part['kept'].mean():+.2f}" if len(part) else "none"
+        one.set_title(f"{book}: mean {mean} of the credit", fontsize=11)
+        one.set_ylabel("credits kept")
+        one.axhline(0, color="black", lw=0.8)
+        one.legend(loc="lower left", fontsize=8)
+    figure.suptitle("Outcome of each condor at central marks: 1 is the whole credit kept")
+    figure.savefig(path, dpi=_DPI)

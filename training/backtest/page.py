@@ -149,9 +149,8 @@ def _attribution(report: Mapping[str, Any]) -> list[str]:
         "Gain of having each part at central marks, percent of equity a year with the 90 % "
         "interval: condors without the hedge, and for rows of the hedge all books. The columns of "
         "the 30-60 DTE book and the hedge do not rest on the one-day band. Where a row of the VIX "
-        "ladder is switched off, the next row down the ladder takes over (20 and above: as 15 to "
-        "20; 15 to 20: as below 15; below 15 and green: as not green), and below the last row "
-        "nothing is opened.",
+        "ladder is switched off, the next row down the ladder takes over, and below the last one "
+        "nothing is opened ([backtest.md](backtest.md) says which stands in for which).",
         "",
         *table(heads, rows),
         "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -64,11 +65,11 @@ class OpenPaths:
     def touch(self, levels: np.ndarray) -> Touch:
         """Odds of touching log levels, each above or below 0, the log return at the close of t."""
         levels = np.asarray(levels, float)
-        last = self.log_return[:, -1]
+        way, last = self._way(0, None), self.log_return[:, -1]
         touch, beyond, error = (np.empty(levels.size) for _ in range(3))
         for i, level in enumerate(levels):
             side = 1.0 if level >= 0 else -1.0
-            hit = _some(self._hits(side, level, 0, None))
+            hit = _some(_hits(way, side, level))
             touch[i] = hit.mean()
             beyond[i] = np.mean(side * (level - last) <= 0)
             half = len(hit) // 2
@@ -92,28 +93,41 @@ class OpenPaths:
         Both levels touched between one open and its close count as two touches of that session
         in "any of the two": for levels a few scales apart this adds nothing that can be seen.
         """
-        low = self._hits(-1.0, lower, first, last)
-        high = self._hits(1.0, upper, first, last)
+        way = self._way(first, last)
+        low, high = _hits(way, -1.0, lower), _hits(way, 1.0, upper)
         either = np.minimum(low + high, 1.0)
         put, call, both = (float(_some(hit).mean()) for hit in (low, high, either))
         return put, call, both
 
-    def _hits(self, side: float, level: float, first: int, last: int | None) -> np.ndarray:
-        """Probability of a touch in each session, by path; 1 where open or close is beyond."""
+    def _way(self, first: int, last: int | None) -> _Way:
+        """Sessions between two closes, as log returns since the first of them."""
         close = self.log_return[:, first:last]
-        before = np.empty_like(close)
-        before[:, 0] = self.log_return[:, first - 1] if first else 0.0
-        before[:, 1:] = close[:, :-1]
-        start = before[:, :1].copy()
+        start = self.log_return[:, first - 1 : first] if first else np.zeros((len(close), 1))
+        close = close - start
+        opening = np.zeros_like(close)
+        opening[:, 1:] = close[:, :-1]
         scale = self.scale[:, first:last]
-        opening = before
         if self.night is not None:
             opening += scale * self.night[:, first:last]
-        left, right = _room(side, level, start, opening), _room(side, level, start, close)
-        left *= right
-        left *= -2.0
-        left /= np.maximum((self.day * scale) ** 2, TINY)
-        return np.asarray(np.exp(left, out=left))
+        steep = self.day * scale
+        np.maximum(np.multiply(steep, steep, out=steep), TINY, out=steep)
+        return _Way(opening, close, np.divide(-2.0, steep, out=steep))
+
+
+class _Way(NamedTuple):
+    """Opens and closes of sessions, and -2 over the variance between them, by path."""
+
+    opening: np.ndarray
+    close: np.ndarray
+    steep: np.ndarray
+
+
+def _hits(way: _Way, side: float, level: float) -> np.ndarray:
+    """Probability of a touch in each session, by path; 1 where open or close is beyond."""
+    left, right = _room(way.opening, side, level), _room(way.close, side, level)
+    left *= right
+    left *= way.steep
+    return np.asarray(np.exp(left, out=left))
 
 
 def _some(hits: np.ndarray) -> np.ndarray:
@@ -121,7 +135,8 @@ def _some(hits: np.ndarray) -> np.ndarray:
     return np.asarray(1.0 - np.prod(1.0 - hits, axis=1))
 
 
-def _room(side: float, level: float, start: np.ndarray, at: np.ndarray) -> np.ndarray:
+def _room(at: np.ndarray, side: float, level: float) -> np.ndarray:
     """Log distance that is left to the level, 0 beyond it."""
-    room = (start + level - at) * side
+    room = np.multiply(at, -side)
+    room += side * level
     return np.asarray(np.maximum(room, 0.0, out=room))

@@ -102,7 +102,7 @@ def compose(inputs: Inputs) -> dict[str, Any]:
             continue
         taken += count * quote.condor.max_loss_cents
         proposals[book] = propose(
-            plan, quote, quote.condor, count, why, paths=inputs.paths, settings=paying[book]
+            plan, quote, quote.condor, count, why, ways=inputs.ways, settings=paying[book]
         )
     # what search and sizing found goes back through the table, so that its row is cited
     facts = gather_facts(state, told, settings, windows=windows, found=found)

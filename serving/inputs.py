@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from serving.edr import Edr
 from serving.records import Fill
 from serving.settings import ServingSettings
 from serving.state import MarketState
+
+if TYPE_CHECKING:
+    from models.touches import OpenPaths
 
 __all__ = ["Inputs"]
 
@@ -38,8 +41,8 @@ class Inputs:
         What the evening's ticket recommended, by id of the position.
     state : MarketState
     edrs : tuple of Edr
-    paths : Array or None
-        Simulated cumulative log returns, shape (paths, sessions ahead).
+    ways : OpenPaths or None
+        Simulated sessions of SPX, from close to open to close.
     log_vix : Array or None
         Simulated log VIX on the same paths.
     book : Book
@@ -53,10 +56,15 @@ class Inputs:
     evening: Mapping[str, Any] | None
     state: MarketState
     edrs: tuple[Edr, ...]
-    paths: Array | None
+    ways: OpenPaths | None
     book: Book
     settings: ServingSettings
     fills: tuple[Fill, ...] = ()
     log_vix: Array | None = None
     evening_features: Mapping[str, float | None] | None = None
     evening_held: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def paths(self) -> Array | None:
+        """Simulated cumulative log returns at closes, shape (paths, sessions ahead)."""
+        return None if self.ways is None else self.ways.log_return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,21 @@ from serving.chain import Chain
 from serving.condor import MULTIPLIER, Condor
 from serving.settings import CostSettings, OddsSettings
 
-__all__ = ["Odds", "condor_odds", "slippage", "value_at"]
+if TYPE_CHECKING:
+    from models.touches import OpenPaths
+
+__all__ = ["Odds", "TouchOdds", "condor_odds", "path_touch", "slippage", "value_at"]
 
 Array = NDArray[np.float64]
+
+
+class TouchOdds(NamedTuple):
+    """Probability that a short strike is touched before expiry, and where it comes from."""
+
+    put: float
+    call: float
+    either: float
+    source: str
 
 
 @dataclass(frozen=True)
@@ -58,8 +71,7 @@ def condor_odds(
     chain: Chain,
     *,
     returns: Array | None,
-    low: Array | None = None,
-    high: Array | None = None,
+    touch: TouchOdds | None = None,
     band: tuple[float, float] | None = None,
     costs: CostSettings,
     settings: OddsSettings,
@@ -74,8 +86,8 @@ def condor_odds(
         Marks of its expiry.
     returns : Array or None
         Simulated log returns from the fill to the settlement.
-    low, high : Array or None
-        Lowest and highest simulated log return on the way, where daily closes can show a touch.
+    touch : TouchOdds or None
+        Of the same paths; the market's when absent.
     band : tuple of float, optional
         Ends of the package's credit, index points; the chain's when absent.
     costs, settings
@@ -87,26 +99,11 @@ def condor_odds(
     be_low, be_high = condor.break_evens
     pop_market = chain.probability_below(be_high) - chain.probability_below(be_low)
     pop_market = min(max(pop_market, 0.0), 1.0)
+    touch = touch or _market_touch(condor, chain, settings)
     if returns is None or not len(returns):
-        touch = _market_touch(condor, chain, settings)
-        return Odds(pop_market, None, *touch, "market, twice terminal", None, None, None, None)
+        return Odds(pop_market, None, *touch, None, None, None, None)
     settle = chain.spot * np.exp(returns)
     pop_model = float(np.mean((settle > be_low) & (settle < be_high)))
-    if low is not None and high is not None:
-        put = float(np.mean(low <= np.log(condor.put_short / chain.spot)))
-        call = float(np.mean(high >= np.log(condor.call_short / chain.spot)))
-        either = float(
-            np.mean(
-                (low <= np.log(condor.put_short / chain.spot))
-                | (high >= np.log(condor.call_short / chain.spot))
-            )
-        )
-        source = "path prior, daily closes"
-    else:
-        factor = settings.touch_first_guess
-        put = min(1.0, factor * float(np.mean(settle <= condor.put_short)))
-        call = min(1.0, factor * float(np.mean(settle >= condor.call_short)))
-        either, source = min(1.0, put + call), "path prior, twice terminal"
     profit = _profit(condor, settle)
     mid_credit = condor.credit / 100
     lost, stressed = (slippage(mid_credit, costs, stress=stress) for stress in (False, True))
@@ -123,15 +120,38 @@ def condor_odds(
     return Odds(
         pop_market=pop_market,
         pop_model=pop_model,
-        touch_put=put,
-        touch_call=call,
-        touch=either,
-        touch_source=source,
+        touch_put=touch.put,
+        touch_call=touch.call,
+        touch=touch.either,
+        touch_source=touch.source,
         ev_lo=round(mean - stressed * cents + down - error),
         ev_mid=round(base),
         ev_hi=round(base + up + error),
         kelly=_kelly(base, condor),
     )
+
+
+def path_touch(condor: Condor, spot: float, ways: OpenPaths, first: int, last: int) -> TouchOdds:
+    """Odds that a short strike is touched at an open, at a close or between them.
+
+    Parameters
+    ----------
+    spot : float
+        Index points that the strikes rest on.
+    ways : OpenPaths
+        Simulated sessions.
+    first, last : int
+        Closes of the fill and of the settlement, 0 for the close of t: a condor that fills at
+        the open of the session after t starts at 0, and that open counts.
+    """
+    put, call, either = ways.leave(
+        float(np.log(condor.put_short / spot)),
+        float(np.log(condor.call_short / spot)),
+        first=first,
+        last=last,
+    )
+    how = "closes and bridges" if ways.night is None else "opens, closes and bridges"
+    return TouchOdds(put, call, either, f"path prior, {how}")
 
 
 def value_at(condor: Condor, settle: Array) -> Array:
@@ -152,9 +172,7 @@ def _kelly(mean_cents: float, condor: Condor) -> float:
     return float(p - (1 - p) * loss / win) if win > 0 else 0.0
 
 
-def _market_touch(
-    condor: Condor, chain: Chain, settings: OddsSettings
-) -> tuple[float, float, float]:
+def _market_touch(condor: Condor, chain: Chain, settings: OddsSettings) -> TouchOdds:
     put = min(1.0, settings.touch_first_guess * chain.probability_below(condor.put_short))
     call = min(1.0, settings.touch_first_guess * (1 - chain.probability_below(condor.call_short)))
-    return put, call, min(1.0, put + call)
+    return TouchOdds(put, call, min(1.0, put + call), "market, twice terminal")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import floor
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from features.errors import UsageError
 from features.sessions import calendar
@@ -16,12 +16,15 @@ from serving.chain import Chain, weekly_expiry
 from serving.condor import MULTIPLIER, Condor, round_to_tick
 from serving.edr import Edr
 from serving.marking import chain_for
-from serving.odds import Odds, condor_odds, slippage
+from serving.odds import Odds, condor_odds, path_touch, slippage
 from serving.policy import Allowance
 from serving.settings import CondorSettings, ServingSettings
 from serving.smile import Marks, VolInputs
 from serving.state import MarketState
 from serving.strikes import Search, premium_gauge, push_out, search_delta, search_rsai
+
+if TYPE_CHECKING:
+    from models.touches import OpenPaths
 
 __all__ = [
     "Plan",
@@ -34,8 +37,6 @@ __all__ = [
     "propose",
     "vol_inputs",
 ]
-
-Array = NDArray[np.float64]
 
 _SKEW_UNKNOWN = 120.0  # the smile's reference level; flagged wherever it stands in
 
@@ -269,24 +270,23 @@ def propose(
     quantity: int,
     size_reason: str,
     *,
-    paths: Array | None,
+    ways: OpenPaths | None,
     settings: ServingSettings,
 ) -> Proposal:
     """Judge a sized condor.
 
     Parameters
     ----------
-    paths : Array or None
-        Simulated cumulative log returns from the close of t, shape (paths, sessions ahead).
+    ways : OpenPaths or None
+        Simulated sessions from the close of t.
     """
-    returns = low = high = None
-    if paths is not None:
-        if plan.book == "condor_1dte":
-            # filled at the close of the ticket session, settled one session later
-            returns = paths[:, 1] - paths[:, 0]
-        elif paths.shape[1] >= plan.sessions:
-            way = paths[:, : plan.sessions]
-            returns, low, high = way[:, -1], way.min(axis=1), way.max(axis=1)
+    # the 1 DTE condor is filled at the close of the ticket session, settled one session later
+    first, last = (1, 2) if plan.book == "condor_1dte" else (0, plan.sessions)
+    returns = touch = None
+    if ways is not None and ways.log_return.shape[1] >= last:
+        paths = ways.log_return
+        returns = paths[:, last - 1] - (paths[:, first - 1] if first else 0.0)
+        touch = path_touch(condor, plan.chain.spot, ways, first, last)
     marks = plan.chain.marks(
         np.array([leg.strike for leg in condor.legs]), call=np.array([False, False, True, True])
     )
@@ -296,8 +296,7 @@ def propose(
         plan.chain,
         band=band,
         returns=returns,
-        low=low,
-        high=high,
+        touch=touch,
         costs=settings.costs,
         settings=settings.odds,
     )

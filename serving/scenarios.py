@@ -13,6 +13,7 @@ from serving.evidence import Evidence
 
 if TYPE_CHECKING:
     from models.bundle import Bundle
+    from models.touches import OpenPaths
 
 __all__ = ["HORIZON", "simulate"]
 
@@ -21,7 +22,9 @@ Array = NDArray[np.float64]
 HORIZON = 45  # sessions: longer than 60 calendar days
 
 
-def simulate(bundle: Bundle, at: str, evidence: Sequence[Evidence]) -> tuple[Array, Array]:
+def simulate(
+    bundle: Bundle, at: str, evidence: Sequence[Evidence]
+) -> tuple[list[OpenPaths], Array]:
     """Simulate SPX and VIX together from the close of each session.
 
     Parameters
@@ -34,11 +37,8 @@ def simulate(bundle: Bundle, at: str, evidence: Sequence[Evidence]) -> tuple[Arr
 
     Returns
     -------
-    tuple of Array
-        Cumulative SPX log returns and log VIX, each of shape (sessions, paths, HORIZON).
+    tuple of list of OpenPaths and Array
+        SPX by session, HORIZON steps each; log VIX of shape (sessions, paths, HORIZON).
     """
     sessions = pd.DatetimeIndex([item.session for item in evidence], name="session")
-    log_return, log_vix = bundle.paths(
-        at=at, spine=evidence[-1].spine, sessions=sessions, horizon=HORIZON
-    )
-    return np.asarray(log_return), np.asarray(log_vix)
+    return bundle.prior(at).open_paths(evidence[-1].spine, sessions, HORIZON)

@@ -69,12 +69,12 @@ class TicketWriter:
         for group in same_spine(evidence):
             for low in range(0, len(group), _CHUNK):
                 part = group[low : low + _CHUNK]
-                paths, log_vix = simulate(self._bundle, self._at, part)
+                ways, log_vix = simulate(self._bundle, self._at, part)
                 for place, item in enumerate(part):
                     name = f"{item.session:%Y-%m-%d}"
                     past = before(item.session, earlier, self._settings)
                     inputs = self._inputs(item, documents[name], past, evenings.get(name))
-                    out.append(compose(replace(inputs, paths=paths[place], log_vix=log_vix[place])))
+                    out.append(compose(replace(inputs, ways=ways[place], log_vix=log_vix[place])))
         return out
 
     def _inputs(
@@ -96,7 +96,7 @@ class TicketWriter:
             evening_held={} if night is None else night.held,
             state=state,
             edrs=self._edrs[evidence.session],
-            paths=None,
+            ways=None,
             book=self._book,
             settings=self._settings,
             fills=tuple(f for f in self._fills if pd.Timestamp(f.filled_at) <= evidence.cutoff),

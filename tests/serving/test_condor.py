@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -8,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import DataError
+from models.touches import OpenPaths
 from serving.chain import Chain, mark_chain
 from serving.condor import Condor, round_to_tick
-from serving.odds import condor_odds
+from serving.odds import TouchOdds, condor_odds, path_touch
 from serving.settings import CostSettings, OddsSettings
 from serving.smile import VolInputs
 from serving.strikes import push_out, search_delta, search_rsai
@@ -217,3 +219,34 @@ def test_scaling_all_prices_scales_the_search(scale: int, vix: float) -> None:
     assert a.status == b.status
     assert (a.put_short * scale, a.call_short * scale) == (b.put_short, b.call_short)
     assert a.credit * scale == pytest.approx(b.credit, rel=1e-9)
+
+
+def test_touches_by_paths_are_counted_by_hand() -> None:
+    """Sessions that do not move between open and close: gaps and closes alone touch."""
+    condor = Condor(EXPIRY, 6890, 6900, 7100, 7110, 100)
+    close = np.log(np.array([[7000, 7000], [6950, 6890], [7000, 7105], [7000, 7000.0]]) / 7000)
+    gap = np.zeros((4, 2))
+    gap[3, 1] = np.log(6880 / 7000)  # opens below the put, closes where it was
+    ways = OpenPaths(close, np.ones((4, 2)), gap, 0.0)
+    whole = path_touch(condor, 7000.0, ways, 0, 2)
+    assert whole == (2 / 4, 1 / 4, 3 / 4, "path prior, opens, closes and bridges")
+    assert path_touch(condor, 7000.0, ways, 0, 1)[:3] == (0.0, 0.0, 0.0)
+    # From the first close on, 6890 is 60 of 6950 away: less than the short put's 100.
+    later = path_touch(condor, 7000.0, ways, 1, 2)
+    assert later[:3] == (1 / 4, 1 / 4, 2 / 4)
+    closed = path_touch(condor, 7000.0, replace(ways, night=None), 0, 2)
+    assert closed == (1 / 4, 1 / 4, 2 / 4, "path prior, closes and bridges")
+
+
+def test_without_paths_the_touch_is_the_market_s() -> None:
+    marks = chain(spot=7000.0)
+    condor = Condor(EXPIRY, 6890, 6900, 7100, 7110, 100)
+    odds = condor_odds(condor, marks, returns=None, costs=CostSettings(), settings=OddsSettings())
+    assert odds.touch_source == "market, twice terminal"
+    assert odds.touch_put == pytest.approx(2 * marks.probability_below(6900))
+    given = TouchOdds(0.1, 0.2, 0.25, "elsewhere")
+    told = condor_odds(
+        condor, marks, returns=np.zeros(3), touch=given, costs=CostSettings(),
+        settings=OddsSettings(),
+    )  # fmt: skip
+    assert (told.touch_put, told.touch_call, told.touch, told.touch_source) == given

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from features.home import Home
 from features.sessions import calendar
+from models.touches import OpenPaths
 from serving.alarms import calibration_alarms, drift_rows
 from serving.book import Book, HedgeLayer, OpenCondor, paper_book
 from serving.compose import Inputs, compose
@@ -130,13 +131,15 @@ SCENES: dict[str, tuple[MarketState, float, tuple[float, ...], Book | None]] = {
     "above 25": (market(29.0), 0.10, (0.1, 0.1), RICH),
     "held": (market(17.0, vix_max20=21.0), 0.10, (0.1, 0.1), HELD),
     "held, calm": (market(13.5, vix_max20=19.0), 0.10, (0.1, 0.1), HELD),
+    "no paths": (market(17.0), 0.10, (0.1, 0.1), None),
     "poor": (market(17.0), 0.10, (0.1, 0.1), Book(equity_cents=12_000_000)),
 }
 
 
 @lru_cache(maxsize=1)
-def paths() -> np.ndarray:
-    return np.cumsum(np.random.default_rng(3).normal(0, 0.009, (400, 45)), axis=1)
+def ways() -> OpenPaths:
+    returns = np.cumsum(np.random.default_rng(3).normal(0, 0.009, (400, 45)), axis=1)
+    return OpenPaths(returns, np.full(returns.shape, 0.007), None, 1.25)
 
 
 @lru_cache(maxsize=1)
@@ -153,7 +156,8 @@ def ticket_of(name: str, settings: ServingSettings, **change: Any) -> dict[str, 
     edrs = edr_table(history(), [SESSION], settings=settings.edr)[SESSION]
     inputs = Inputs(
         document=document(p, **change), earlier=tuple(document(q) for q in earlier), evening=None,
-        state=state, edrs=edrs, paths=paths(), settings=settings, fills=FILLS,
+        state=state, edrs=edrs, settings=settings, fills=FILLS,
+        ways=None if name == "no paths" else ways(),
         book=book if book is not None else paper_book(settings.sizing),
     )  # fmt: skip
     ticket = compose(inputs)

@@ -51,6 +51,10 @@ def test_every_key_is_there_and_the_money_adds_up(home: Home) -> None:
             assert condor["max_loss"] == condor["W_put"] * 10_000 - condor["max_profit"] > 0
             assert 0 <= condor["pop_market"] <= 1 and 0 <= condor["pop_model"] <= 1
             assert condor["ev_lo"] <= condor["ev_mid"] <= condor["ev_hi"]
+            sides = condor["touch_put"], condor["touch_call"]
+            assert max(sides) <= condor["touch_prob"] <= sum(sides) + 1e-6
+            assert condor["touch_prob"] <= 1
+            assert condor["touch_source"] == "path prior, opens, closes and bridges"
             assert condor["be_low"] == pytest.approx(strikes[1] - condor["max_profit"] / 10_000)
             limit = 0.02 * document["account"]["equity_cents"]
             assert condor["quantity"] * condor["max_loss"] <= limit

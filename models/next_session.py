@@ -31,10 +31,15 @@ class Opens:
         the session's return, in the order of sessions.
     residuals : ndarray, shape (m, 2)
         Scaled residuals of return and log VIX of the same sessions; NaN where VIX is unknown.
+    reach : ndarray, shape (m, 2)
+        What low and high of the same sessions say about the variance between open and close, over
+        the squared scale: ``2 x (x - c)`` with x the extreme and c the close, as log returns since
+        the open. NaN where they are unknown.
     """
 
     returns: np.ndarray
     residuals: np.ndarray
+    reach: np.ndarray
 
     @classmethod
     def fit(
@@ -56,8 +61,11 @@ class Opens:
         returns = np.column_stack([ahead(s.overnight) / scale, ahead(s.intraday) / scale])
         residuals = np.full((len(s), 2), np.nan)
         residuals[rows] = pairs
+        ends = np.column_stack([s.fall, s.rise])
+        reach = 2.0 * ends * (ends - s.intraday[:, None])
+        reach = np.column_stack([ahead(side) / scale**2 for side in reach.T])
         opens = np.flatnonzero(~np.isnan(returns).any(axis=1))[-OPEN_SESSIONS:]
-        return cls(returns[opens], residuals[opens])
+        return cls(returns[opens], residuals[opens], reach[opens])
 
     @property
     def enough(self) -> bool:
@@ -65,11 +73,23 @@ class Opens:
         return len(self.returns) >= OPEN_SESSIONS // 2
 
     @property
-    def day(self) -> float:
-        """Standard deviation from open to close over the scale, as for a normal of its size."""
+    def day(self) -> tuple[float, float]:
+        """Standard deviation between open and close over the scale, towards lows and highs.
+
+        Notes
+        -----
+        From open to close c of a Brownian motion, ``2 x (x - c)`` of its highest or lowest point x
+        is exponential with the variance as its mean, whatever c. Lows and highs are taken apart
+        because volatility rises as the market falls, inside a session too.
+        """
         if not self.enough:
-            return NORMAL_SIZE
-        return NORMAL_SIZE * float(np.abs(self.returns[:, 1]).mean())
+            return NORMAL_SIZE, NORMAL_SIZE
+        known = self.reach[~np.isnan(self.reach).any(axis=1)]
+        if len(known) < OPEN_SESSIONS // 2:
+            size = NORMAL_SIZE * float(np.abs(self.returns[:, 1]).mean())
+            return size, size
+        down, up = np.sqrt(known.mean(axis=0)).tolist()
+        return down, up
 
     def nights(self, pairs: np.ndarray) -> np.ndarray | None:
         """Overnight part of each residual pair; None where too few opens are known."""
@@ -80,17 +100,19 @@ class Opens:
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers; None for NaN."""
-        residuals = [[None if x != x else x for x in side] for side in self.residuals.T.tolist()]
-        return {"returns": self.returns.T.tolist(), "residuals": residuals}
+        return {
+            name: [[None if x != x else x for x in side] for side in getattr(self, name).T.tolist()]
+            for name in ("returns", "residuals", "reach")
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Opens:
         """Read what `to_json` wrote."""
-        returns, residuals = (
+        returns, residuals, reach = (
             np.array(document[name], float).reshape(2, -1).T.copy()
-            for name in ("returns", "residuals")
+            for name in ("returns", "residuals", "reach")
         )
-        return cls(returns, residuals)
+        return cls(returns, residuals, reach)
 
 
 def next_session_odds(

@@ -55,6 +55,8 @@ class State:
         Log of open over previous close and of close over open; NaN where the open is unknown.
     high_low : ndarray
         Log of high over low; NaN where unknown.
+    rise, fall : ndarray
+        Log of high and of low over open; NaN where unknown.
     """
 
     sessions: pd.DatetimeIndex
@@ -65,6 +67,8 @@ class State:
     overnight: np.ndarray
     intraday: np.ndarray
     high_low: np.ndarray
+    rise: np.ndarray
+    fall: np.ndarray
 
     def __len__(self) -> int:
         return len(self.sessions)
@@ -114,4 +118,6 @@ def state(spine: pd.DataFrame) -> State:
         overnight=np.log(opening / before),
         intraday=np.log(close / opening),
         high_low=np.log(high / low),
+        rise=np.log(high / opening),
+        fall=np.log(low / opening),
     )

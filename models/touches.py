@@ -11,7 +11,7 @@ __all__ = ["NORMAL_SIZE", "OpenPaths", "Touch"]
 
 # Standard deviation of a normal variable over its mean absolute size.
 NORMAL_SIZE = float(np.sqrt(np.pi / 2.0))
-TINY = 1e-12  # variance of a session that does not move between open and close
+TINY = 1e-12  # variance, over the squared scale, of sessions that do not move after the open
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,22 @@ class OpenPaths:
     night : ndarray, shape (paths, steps) or None
         Log return from the close before to the open, over `scale`; None where too few opens are
         known, and then a session moves from close to close.
-    day : float
-        Standard deviation of the log return from open to close, over `scale`.
+    day : tuple of float
+        Standard deviation of the log return from open to close, over `scale`: for levels below,
+        and for levels above.
 
     Notes
     -----
     A session touches a level that lies between the close before and its open, at the open. From
     open to close it is a Brownian bridge of the session's own scale: between two log prices at
     distances l and r on one side of the level, it is touched with probability exp(-2 l r / var).
+    The variance differs for levels below and above.
     """
 
     log_return: np.ndarray
     scale: np.ndarray
     night: np.ndarray | None
-    day: float
+    day: tuple[float, float]
 
     def touch(self, levels: np.ndarray) -> Touch:
         """Odds of touching log levels, each above or below 0, the log return at the close of t."""
@@ -109,17 +111,19 @@ class OpenPaths:
         scale = self.scale[:, first:last]
         if self.night is not None:
             opening += scale * self.night[:, first:last]
-        steep = self.day * scale
-        np.maximum(np.multiply(steep, steep, out=steep), TINY, out=steep)
-        return _Way(opening, close, np.divide(-2.0, steep, out=steep))
+        steep = -2.0 / (scale * scale)
+        below, above = (max(size * size, TINY) for size in self.day)
+        return _Way(opening, close, steep, below, above)
 
 
 class _Way(NamedTuple):
-    """Opens and closes of sessions, and -2 over the variance between them, by path."""
+    """Opens and closes of sessions by path, -2 over the squared scale, and variances over it."""
 
     opening: np.ndarray
     close: np.ndarray
     steep: np.ndarray
+    below: float
+    above: float
 
 
 def _hits(way: _Way, side: float, level: float) -> np.ndarray:
@@ -127,6 +131,7 @@ def _hits(way: _Way, side: float, level: float) -> np.ndarray:
     left, right = _room(way.opening, side, level), _room(way.close, side, level)
     left *= right
     left *= way.steep
+    left /= way.above if side > 0 else way.below
     return np.asarray(np.exp(left, out=left))
 
 

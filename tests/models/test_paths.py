@@ -44,7 +44,7 @@ def _walk(
             vix_scale=np.array([vix / 1e-2, 0.0, 0.0, 0.0]),
         ),
         pairs=_normal_pairs(),
-        opens=Opens(np.empty((0, 2)), np.empty((0, 2))),
+        opens=Opens(*(np.empty((0, 2)) for _ in range(3))),
         paths=PATHS,
     )
 

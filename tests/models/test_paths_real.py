@@ -80,7 +80,7 @@ def touches(market: pd.DataFrame) -> dict[str, np.ndarray]:
             out["opens"].append(odds.touch)
             out["error"].append(odds.error)
             for name, day in (("bridge", NORMAL_SIZE), ("closes", 0.0)):
-                out[name].append(replace(way, night=None, day=day).touch(levels).touch)
+                out[name].append(replace(way, night=None, day=(day, day)).touch(levels).touch)
     return {name: np.array(rows, float) for name, rows in out.items()}
 
 
@@ -94,7 +94,10 @@ def test_touches_of_highs_and_lows_said_and_seen(market: pd.DataFrame) -> None:
     seen = told["seen"]
     assert len(seen) == 3769
     one = np.ones(len(seen))
-    print("\nmoves, seen, opens, bridge, closes; opens - seen; added too much; saved over closes")
+    print(
+        "\nmoves, seen, opens, bridge, closes; opens - seen; added too much;"
+        " log loss saved over closes, and over the bridge"
+    )
     for j, k in enumerate(TOUCH_MOVES):
         y = seen[:, j]
         said = {name: told[name][:, j] for name in ("opens", "bridge", "closes")}
@@ -104,16 +107,19 @@ def test_touches_of_highs_and_lows_said_and_seen(market: pd.DataFrame) -> None:
         excess = bootstrap_ratio(added, one)
         saved = bootstrap_ratio(loss["closes"] - loss["opens"], one)
         shares = " ".join(f"{p.mean():.4f}" for p in said.values())
+        better = bootstrap_ratio(loss["bridge"] - loss["opens"], one)
         intervals = "; ".join(
-            f"{mid:+.4f} [{low:+.4f}, {high:+.4f}]" for mid, low, high in (gap, excess, saved)
+            f"{mid:+.4f} [{low:+.4f}, {high:+.4f}]"
+            for mid, low, high in (gap, excess, saved, better)
         )
-        other = np.mean(loss["closes"] - loss["bridge"])
-        print(f"{k:+.1f}, {y.mean():.4f}, {shares}; {intervals}; bridge saved {other:+.4f}")
+        print(f"{k:+.1f}, {y.mean():.4f}, {shares}; {intervals}")
         assert told["error"][:, j].mean() < 0.011
-        assert abs(gap[0]) < 0.05
-        assert abs(excess[0]) < 0.025
-        assert saved[0] > -0.01
+        assert abs(gap[0]) < 0.03
+        assert abs(excess[0]) < 0.015
+        assert saved[0] > -0.005
         if k < 0:  # where a condor's risk lies, closes alone say too little for certain
             assert bootstrap_ratio(said["closes"] - y, one)[2] < 0
             assert saved[1] > 0
             assert abs(gap[0]) < abs(said["closes"].mean() - y.mean())
+        else:  # where a bridge from close to close says too much
+            assert better[1] > 0

@@ -33,7 +33,7 @@ def _normal_paths(steps: int, *, night: float, day: float, paths: int = 40_000) 
     gap, move = np.concatenate([gap, -gap]), np.concatenate([move, -move])
     scale = np.full((paths, steps), SIGMA / NORMAL_SIZE)
     return OpenPaths(
-        np.cumsum(gap + move, axis=1), scale, gap / scale, NORMAL_SIZE * math.sqrt(day)
+        np.cumsum(gap + move, axis=1), scale, gap / scale, (NORMAL_SIZE * math.sqrt(day),) * 2
     )
 
 
@@ -74,7 +74,7 @@ def test_half_a_night_lies_between_the_two() -> None:
 
 def test_a_gap_through_the_level_touches_though_the_close_comes_back() -> None:
     scale, night = np.full((4, 1), 0.01), np.array([[-3.0], [-1.0], [-1.0], [-2.5]])
-    paths = OpenPaths(np.zeros((4, 1)), scale, night, 1e-3)
+    paths = OpenPaths(np.zeros((4, 1)), scale, night, (1e-3, 1e-3))
     assert paths.touch(np.array([-0.02])).touch[0] == pytest.approx(0.5)
     assert paths.leave(-0.02, 0.02) == pytest.approx((0.5, 0.0, 0.5))
 
@@ -219,7 +219,7 @@ def test_too_few_opens_mean_a_bridge_from_close_to_close(spine: pd.DataFrame) ->
     assert 0 < len(prior.opens.returns) < OPEN_SESSIONS // 2
     (way, *_) = _ways(prior, spine)
     assert prior.nights is None and way.night is None
-    assert way.day == pytest.approx(NORMAL_SIZE)
+    assert way.day == (NORMAL_SIZE, NORMAL_SIZE)
     again = PathPrior.from_json(prior.to_json())
     assert again.nights is None
 
@@ -233,4 +233,48 @@ def test_an_unknown_vix_leaves_the_odds_of_opens_and_lends_nothing(spine: pd.Dat
     back = Opens.from_json(prior.opens.to_json())
     np.testing.assert_array_equal(back.returns, prior.opens.returns)
     np.testing.assert_array_equal(back.residuals, prior.opens.residuals)
+    np.testing.assert_array_equal(back.reach, prior.opens.reach)
     assert np.isnan(prior.opens.residuals).any()
+
+
+def test_the_day_s_variance_is_read_from_lows_and_highs() -> None:
+    """Brownian sessions of 2,000 steps: each side tells the variance, whatever the close.
+
+    An extreme seen at steps only falls short by 0.58 standard deviations of a step.
+    """
+    rng = np.random.Generator(np.random.PCG64(5))
+    n, steps = 504, 2000
+    path = np.cumsum(rng.standard_normal((n, steps)) * 0.8 / math.sqrt(steps), axis=1) + 0.05
+    close, short = path[:, -1], 0.5826 * 0.8 / math.sqrt(steps)
+    low = np.minimum(path.min(axis=1), 0.0) - short
+    high = np.maximum(path.max(axis=1), 0.0) + short
+    reach = np.column_stack([2 * low * (low - close), 2 * high * (high - close)])
+    returns = np.column_stack([np.zeros(n), close])
+    down, up = Opens(returns, np.zeros((n, 2)), reach).day
+    # The mean of 504 exponentials has a standard error of 4.5 %, its root half of that.
+    assert down == pytest.approx(0.8, rel=0.09)
+    assert up == pytest.approx(0.8, rel=0.09)
+    unknown = Opens(returns, np.zeros((n, 2)), np.full((n, 2), np.nan)).day
+    assert unknown[0] == unknown[1] == pytest.approx(NORMAL_SIZE * np.abs(close).mean())
+
+
+def test_each_side_has_a_variance_of_its_own() -> None:
+    paths = dataclasses.replace(_normal_paths(1, night=0.0, day=1.0), day=(2.0, 0.5))
+    touch = paths.touch(np.array([-0.02, 0.02])).touch
+    assert touch[0] > 2 * touch[1]
+    np.testing.assert_array_equal(paths.leave(-0.02, 0.02)[:2], touch)
+
+
+def test_highs_and_lows_of_the_fit_become_its_days(
+    spine: pd.DataFrame, path_prior: PathPrior
+) -> None:
+    """The same, session by session, for the last one before the fit ends."""
+    last = spine.loc[path_prior.until]
+    s = state(spine)
+    row = spine.index.get_loc(pd.Timestamp(path_prior.until)) - 1
+    scale = path_prior.dynamics.return_scale(s, np.array([row]))[0]
+    low, high, close = (
+        math.log(last[f"spx_{name}"] / last["spx_open"]) for name in ("low", "high", "close")
+    )
+    expected = np.array([2 * low * (low - close), 2 * high * (high - close)]) / scale**2
+    np.testing.assert_allclose(path_prior.opens.reach[-1], expected, rtol=1e-9)

@@ -227,7 +227,7 @@ def test_touches_by_paths_are_counted_by_hand() -> None:
     close = np.log(np.array([[7000, 7000], [6950, 6890], [7000, 7105], [7000, 7000.0]]) / 7000)
     gap = np.zeros((4, 2))
     gap[3, 1] = np.log(6880 / 7000)  # opens below the put, closes where it was
-    ways = OpenPaths(close, np.ones((4, 2)), gap, 0.0)
+    ways = OpenPaths(close, np.ones((4, 2)), gap, (0.0, 0.0))
     whole = path_touch(condor, 7000.0, ways, 0, 2)
     assert whole == (2 / 4, 1 / 4, 3 / 4, "path prior, opens, closes and bridges")
     assert path_touch(condor, 7000.0, ways, 0, 1)[:3] == (0.0, 0.0, 0.0)

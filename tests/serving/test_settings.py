@@ -139,7 +139,7 @@ SCENES: dict[str, tuple[MarketState, float, tuple[float, ...], Book | None]] = {
 @lru_cache(maxsize=1)
 def ways() -> OpenPaths:
     returns = np.cumsum(np.random.default_rng(3).normal(0, 0.009, (400, 45)), axis=1)
-    return OpenPaths(returns, np.full(returns.shape, 0.007), None, 1.25)
+    return OpenPaths(returns, np.full(returns.shape, 0.007), None, (1.25, 1.25))
 
 
 @lru_cache(maxsize=1)

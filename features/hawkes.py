@@ -168,12 +168,10 @@ def _excitation(
     for column, delay in enumerate(delays_s, start=1):
         keep = float(np.exp(-1.0 / delay))
         decay = keep ** (np.diff(active, prepend=active[0]) - 1.0)
-        state, sums = 0.0, []
-        for fade, push in zip(decay[1:].tolist(), pushed[:-1].tolist(), strict=True):
-            state = fade * (keep * state + (1.0 - keep) * push)
-            sums.append(state)
+        state, added = 0.0, (1.0 - keep) * pushed[:-1]
+        steps = zip(decay[1:].tolist(), added.tolist(), strict=True)
         rows[0, column] = 0.0
-        rows[1:, column] = sums
+        rows[1:, column] = [state := fade * (keep * state + push) for fade, push in steps]
         total[column] = float((pushed * (1.0 - keep ** (length - 1.0 - active))).sum())
     return rows, total
 

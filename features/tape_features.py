@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ from features.hawkes import branching_ratio
 from features.tape_asof import AsOf
 from features.tape_files import DAY_US
 from features.tape_listening import Listening
-from features.tape_seen import LOOK_DAYS, Seen, engineered_scores, seen
+from features.tape_seen import LOOK_DAYS, engineered_scores, seen
 from features.tape_source import loose_events, open_source
 from features.view import View
 from features.windows import Array, quiet
@@ -109,8 +111,9 @@ def compute(view: View) -> dict[str, Array]:
     shown = seen(tape, cutoffs, partial(engineered_scores, view))
     with quiet():
         for row, close_us, one in zip(wanted, closes.tolist(), shown, strict=True):
-            made = _row(tape, listening, one)
-            made.update(_closed_window(listening, one, close_us))
+            cascades, sessions = _Rows.of(one.cascades), _Rows.of(one.sessions)
+            made = _row(tape, listening, one.at_us, cascades, sessions)
+            made.update(_closed_window(listening, one.at_us, cascades, close_us))
             for name, value in made.items():
                 out[name][row] = value
     return out
@@ -124,28 +127,55 @@ def _tape(view: View, first_us: int, last_us: int) -> AsOf | None:
     return tape if tape.own_days() or len(tape.loose) else None
 
 
-def _row(tape: AsOf, listening: Listening, one: Seen) -> dict[str, float]:
-    heard = {days: _heard(listening, one.at_us, days) for days in (*DAYS, BRANCHING_DAYS)}
-    coverage = listening.share(one.at_us - RECENT_DAYS * DAY_US, one.at_us)
+@dataclass(frozen=True)
+class _Rows:
+    """Columns of a small table as arrays: thousands of sessions ask for a few rows each."""
+
+    base: NDArray[np.object_]
+    columns: dict[str, NDArray[Any]]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> _Rows:
+        columns = {str(name): frame[name].to_numpy() for name in frame if name != "base"}
+        return cls(frame["base"].to_numpy(dtype=object), columns)
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.columns[name]
+
+    def scope(self, scope: str) -> _Rows:
+        if scope == "all":
+            return self
+        mine = self.base == scope.upper()
+        return _Rows(self.base[mine], {n: values[mine] for n, values in self.columns.items()})
+
+
+def _row(
+    tape: AsOf, listening: Listening, at_us: int, cascades: _Rows, sessions: _Rows
+) -> dict[str, float]:
+    heard = {days: _heard(listening, at_us, days) for days in (*DAYS, BRANCHING_DAYS)}
+    coverage = listening.share(at_us - RECENT_DAYS * DAY_US, at_us)
     events = None
     if heard[BRANCHING_DAYS]:
-        events = tape.events(one.at_us - BRANCHING_DAYS * DAY_US, one.at_us, one.at_us)
+        events = _Rows.of(tape.events(at_us - BRANCHING_DAYS * DAY_US, at_us, at_us))
     out = {}
     for scope in SCOPES:
-        cascades, sessions = _of(one.cascades, scope), _of(one.sessions, scope)
+        mine, runs = cascades.scope(scope), sessions.scope(scope)
         made = {"coverage_7d": coverage}
-        if len(sessions):
-            made["throttled"] = float((sessions["n_throttled"] > 0).any())
+        if len(runs):
+            made["throttled"] = float((runs["n_throttled"] > 0).any())
         for days in DAYS:
             if heard[days]:
-                made.update(_counts(cascades, one.at_us, days))
+                made.update(_counts(mine, at_us, days))
         if heard[RECENT_DAYS]:
-            made.update(_newest(cascades, one.at_us))
-            made["long_share"] = _long_share(sessions)
+            made.update(_newest(mine, at_us))
+            made["long_share"] = _long_share(runs)
         if heard[DAYS[-1]]:
-            made["since"] = _since(cascades, one.at_us)
+            made["since"] = _since(mine, at_us)
         if events is not None:
-            made["branching"] = _branching(_of(events, scope), one.at_us)
+            made["branching"] = _branching(events.scope(scope), at_us)
         out.update({f"{scope}_tape_{name}": value for name, value in made.items()})
     return out
 
@@ -156,39 +186,35 @@ def _heard(listening: Listening, at_us: int, days: int) -> bool:
     return listening.share(low, at_us) >= HEARD and not low < BREAK_US <= at_us
 
 
-def _of(rows: pd.DataFrame, scope: str) -> pd.DataFrame:
-    return rows if scope == "all" else rows[(rows["base"] == scope.upper()).to_numpy()]
+def _begun(cascades: _Rows, since_us: int) -> NDArray[np.bool_]:
+    return np.asarray(cascades["start_us"] > since_us)
 
 
-def _begun(cascades: pd.DataFrame, since_us: int) -> NDArray[np.bool_]:
-    return np.asarray(cascades["start_us"].to_numpy() > since_us)
-
-
-def _counts(cascades: pd.DataFrame, at_us: int, days: int) -> dict[str, float]:
+def _counts(cascades: _Rows, at_us: int, days: int) -> dict[str, float]:
     mine = _begun(cascades, at_us - days * DAY_US)
-    scores = cascades["engineered"].to_numpy(dtype=float)[mine]
+    scores = cascades["engineered"][mine]
     weights = 1.0 - ENGINEERED_WEIGHT * np.where(np.isfinite(scores), scores, 0.0)
     return {f"n_{days}d": float(mine.sum()), f"weighted_n_{days}d": float(sum(weights.tolist()))}
 
 
-def _newest(cascades: pd.DataFrame, at_us: int) -> dict[str, float]:
+def _newest(cascades: _Rows, at_us: int) -> dict[str, float]:
     recent = np.flatnonzero(_begun(cascades, at_us - RECENT_DAYS * DAY_US))
     if not len(recent):
         return {}
-    usd, last = cascades["usd"].to_numpy(dtype=float), int(recent[-1])
-    scores = cascades["engineered"].to_numpy(dtype=float)[recent]
+    usd, last = cascades["usd"], int(recent[-1])
+    scores = cascades["engineered"][recent]
     scores = scores[np.isfinite(scores)]
     return {
-        "peak_rank": _rank(cascades, cascades["peak_usd"].to_numpy(dtype=float), last, at_us),
-        "acceleration": float(cascades["acceleration"].iloc[last]),
+        "peak_rank": _rank(cascades, cascades["peak_usd"], last, at_us),
+        "acceleration": float(cascades["acceleration"][last]),
         "engineered": sum(scores.tolist()) / len(scores) if len(scores) else float("nan"),
         "notional_rank": _rank(cascades, usd, int(recent[np.argmax(usd[recent])]), at_us),
     }
 
 
-def _rank(cascades: pd.DataFrame, values: Array, place: int, at_us: int) -> float:
+def _rank(cascades: _Rows, values: Array, place: int, at_us: int) -> float:
     """Share of the other cascades of one feed era that are smaller; NaN with fewer than five."""
-    start = cascades["start_us"].to_numpy()
+    start = cascades["start_us"]
     since = at_us - LOOK_DAYS * DAY_US
     others = (start > since) & ((start >= BREAK_US) == (start[place] >= BREAK_US))
     others[place] = False
@@ -196,26 +222,26 @@ def _rank(cascades: pd.DataFrame, values: Array, place: int, at_us: int) -> floa
     return float((values[others] < values[place]).sum() / count) if count >= RANK_MIN else np.nan
 
 
-def _long_share(sessions: pd.DataFrame) -> float:
-    cents = sessions["cents"].to_numpy(dtype=np.int64)
-    longs = int(cents[(sessions["side"] == "long").to_numpy()].sum())
-    both = longs + int(cents[(sessions["side"] == "short").to_numpy()].sum())
+def _long_share(sessions: _Rows) -> float:
+    cents = sessions["cents"]
+    longs = int(cents[sessions["side"] == "long"].sum())
+    both = longs + int(cents[sessions["side"] == "short"].sum())
     return longs / both if both else float("nan")
 
 
-def _since(cascades: pd.DataFrame, at_us: int) -> float:
+def _since(cascades: _Rows, at_us: int) -> float:
     if not len(cascades):
         return float(SINCE_DAYS)
-    age = (at_us - int(cascades["start_us"].iloc[-1])) / DAY_US
+    age = (at_us - int(cascades["start_us"][-1])) / DAY_US
     return min(age, float(SINCE_DAYS))
 
 
-def _branching(events: pd.DataFrame, at_us: int) -> float:
-    ts = events["ts_us"].to_numpy(dtype=np.int64)
-    order = np.lexsort((events["cents"].to_numpy(), ts))
+def _branching(events: _Rows, at_us: int) -> float:
+    ts = events["ts_us"].astype(np.int64)
+    order = np.lexsort((events["cents"], ts))
     fit = branching_ratio(
         ts[order],
-        events["cents"].to_numpy(dtype=float)[order] / 100.0,
+        events["cents"][order].astype(float) / 100.0,
         start_us=at_us - BRANCHING_DAYS * DAY_US,
         end_us=at_us,
         throttled=bool((events["throttled"] > 0).any()),
@@ -223,17 +249,19 @@ def _branching(events: pd.DataFrame, at_us: int) -> float:
     return fit.ratio
 
 
-def _closed_window(listening: Listening, one: Seen, close_us: int) -> dict[str, float]:
-    hours_heard = listening.share(close_us, one.at_us)
-    if not hours_heard >= HEARD or not 0 < one.at_us - close_us <= MAX_WINDOW_US:
+def _closed_window(
+    listening: Listening, at_us: int, cascades: _Rows, close_us: int
+) -> dict[str, float]:
+    hours_heard = listening.share(close_us, at_us)
+    if not hours_heard >= HEARD or not 0 < at_us - close_us <= MAX_WINDOW_US:
         return {}
     out = {}
     for base in BASES:
-        cascades = one.cascades[(one.cascades["base"] == base).to_numpy()]
-        inside = np.flatnonzero(_begun(cascades, close_us))
-        usd = cascades["usd"].to_numpy(dtype=float)
+        mine = cascades.scope(base)
+        inside = np.flatnonzero(_begun(mine, close_us))
+        usd = mine["usd"]
         out[f"cw_{base.lower()}_tape_cascades"] = float(len(inside))
         if len(inside):
             largest = int(inside[np.argmax(usd[inside])])
-            out[f"cw_{base.lower()}_tape_rank"] = _rank(cascades, usd, largest, one.at_us)
+            out[f"cw_{base.lower()}_tape_rank"] = _rank(mine, usd, largest, at_us)
     return out

@@ -14,15 +14,9 @@ from scipy.special import ndtr
 from features.errors import DataError
 from features.sessions import calendar
 from serving.pricing import black76
-from serving.smile import (
-    SESSIONS_PER_YEAR,
-    Marks,
-    VolInputs,
-    atm_source,
-    atm_vol,
-    mark_spx,
-    spx_vol,
-)
+from serving.smile import SESSIONS_PER_YEAR, Marks, VolInputs, spx_vol
+from serving.smile_level import atm_source, atm_vol
+from serving.smile_marks import mark_spx
 
 __all__ = ["Chain", "QuoteBand", "mark_chain", "weekly_expiry"]
 

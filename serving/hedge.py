@@ -24,6 +24,7 @@ __all__ = [
     "Target",
     "adaptive_kappa",
     "holding_of",
+    "sizing_gain",
     "target_layer",
     "units_wanted",
     "vxth_weight",
@@ -208,25 +209,26 @@ def units_wanted(
     -----
     ``ceil(kappa x maximum condor loss / G(unit, VIX to max(30, 1.67 VIX)))``.
     """
-    level = max(settings.shock_floor, settings.shock_multiple * state.vix)
-    unit = sum(
-        t.layer.contracts
-        * gain(
-            t.strike,
-            t.future,
-            t.days,
-            t.vol,
-            beta=t.layer.beta,
-            jump=level - state.vix,
-            shock_days=settings.shock_days,
-            shock_vol=dict(zip("SML", settings.shock_vols, strict=True))[t.layer.id],
-        )
-        for t in targets
-    )
+    unit = sum(t.layer.contracts * sizing_gain(t, state, settings) for t in targets)
     cents = int(unit * _CENTS)
     if exposure_cents <= 0 or cents <= 0:
         return 0, cents
     return ceil(kappa * exposure_cents / cents), cents
+
+
+def sizing_gain(target: Target, state: MarketState, settings: HedgeSettings) -> float:
+    """Points that one call of a layer gains in the shock that sizes hedges."""
+    level = max(settings.shock_floor, settings.shock_multiple * state.vix)
+    return gain(
+        target.strike,
+        target.future,
+        target.days,
+        target.vol,
+        beta=target.layer.beta,
+        jump=level - state.vix,
+        shock_days=settings.shock_days,
+        shock_vol=dict(zip("SML", settings.shock_vols, strict=True))[target.layer.id],
+    )
 
 
 def vxth_weight(forward_vix: float, settings: HedgeSettings) -> float:

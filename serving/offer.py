@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.book import OpenCondor
-from serving.hedge import Target, adaptive_kappa, target_layer
+from serving.hedge import Target, adaptive_kappa, sizing_gain, target_layer
 from serving.hedge_carry import SESSION_DAYS
-from serving.hedge_gain import gain
 from serving.policy import Allowance
 from serving.pricing import black76
 from serving.settings import ServingSettings
@@ -76,17 +75,7 @@ def offer_for(
     position: OpenCondor, market: HedgeMarket, state: MarketState, settings: ServingSettings
 ) -> Offer | None:
     """Size calls for one position by the ladder's own shock; None where they gain nothing."""
-    own, call = settings.hedge, market.target
-    level = max(own.shock_floor, own.shock_multiple * state.vix)
-    each = gain(
-        call.strike,
-        call.future,
-        call.days,
-        call.vol,
-        beta=call.layer.beta,
-        jump=level - state.vix,
-        shock_days=own.shock_days,
-    )
+    each = sizing_gain(market.target, state, settings.hedge)
     if each <= 0:
         return None
     loss = position.condor().max_loss_cents * position.quantity

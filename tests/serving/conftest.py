@@ -16,6 +16,7 @@ from features.store import MarketStore
 
 UNTIL = "2022-12-30"
 LAST = "2023-03-31"
+BOOK_DAY = "2023-01-18"
 FEATURES = ("spx_ret_5", "rv_21", "vix_log", "vix_chg_5", "vix_vix3m", "vx_contango")
 
 
@@ -118,3 +119,51 @@ def home(_made_home: Path, tmp_path: Path) -> Home:
     root = tmp_path / "home"
     shutil.copytree(_made_home, root)
     return Home(root)
+
+
+#: An open condor of each book, the near one at the money of `BOOK_DAY`, and a held hedge layer.
+BOOK = """
+equity_cents = 50000000
+hedge_spent_252_cents = 100000
+risk_per_trade = 0.01
+open_risk_cap = 0.05
+[[condors]]
+id = "near"
+book = "condor_1dte"
+expiry = 2023-01-19
+put_long = {a}
+put_short = {b}
+call_short = {c}
+call_long = {d}
+quantity = 4
+credit = 115
+opened = 2023-01-18
+[[condors]]
+id = "far"
+book = "condor_30_60"
+expiry = 2023-02-17
+put_long = {e}
+put_short = {f}
+call_short = {g}
+call_long = {h}
+quantity = 2
+credit = 500
+opened = 2023-01-03
+[[hedges]]
+layer = "S"
+expiry = 2023-02-15
+strike = 20.0
+quantity = 4
+cost = 120
+"""
+
+
+@pytest.fixture
+def book(home: Home) -> str:
+    """Text of a ``book.toml`` around the close of `BOOK_DAY`, which the ledger then knows."""
+    from serving.score import run_scores
+
+    spot = run_scores(home, pd.DatetimeIndex([BOOK_DAY])).documents[0]["spx_close"]
+    at = int(spot // 5) * 5
+    places = {"a": -10, "b": 0, "c": 200, "d": 210, "e": -325, "f": -300, "g": 300, "h": 325}
+    return BOOK.format(**{name: at + points for name, points in places.items()})

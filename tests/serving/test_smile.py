@@ -7,17 +7,9 @@ from hypothesis import strategies as st
 
 from features.errors import DataError, UsageError
 from serving.pricing import black76
-from serving.smile import (
-    DEFAULT,
-    SmileParameters,
-    VolInputs,
-    atm_source,
-    atm_vol,
-    mark_spx,
-    spx_cdf,
-    spx_vol,
-    strike_for_delta,
-)
+from serving.smile import DEFAULT, SmileParameters, VolInputs, spx_cdf, spx_vol
+from serving.smile_level import atm_source, atm_vol
+from serving.smile_marks import mark_spx, strike_for_delta
 
 ROUND = SmileParameters(
     ratio_30d=0.9,

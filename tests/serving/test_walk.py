@@ -21,49 +21,6 @@ from stormpetrel import app
 
 DAY = "2023-01-18"
 
-BOOK = """
-equity_cents = 50000000
-hedge_spent_252_cents = 100000
-risk_per_trade = 0.01
-open_risk_cap = 0.05
-[[condors]]
-id = "near"
-book = "condor_1dte"
-expiry = 2023-01-19
-put_long = {a}
-put_short = {b}
-call_short = {c}
-call_long = {d}
-quantity = 4
-credit = 115
-opened = 2023-01-18
-[[condors]]
-id = "far"
-book = "condor_30_60"
-expiry = 2023-02-17
-put_long = {e}
-put_short = {f}
-call_short = {g}
-call_long = {h}
-quantity = 2
-credit = 500
-opened = 2023-01-03
-[[hedges]]
-layer = "S"
-expiry = 2023-02-15
-strike = 20.0
-quantity = 4
-cost = 120
-"""
-
-
-@pytest.fixture
-def book(home: Home) -> str:
-    spot = run_scores(home, pd.DatetimeIndex([DAY])).documents[0]["spx_close"]
-    at = int(spot // 5) * 5
-    places = {"a": -10, "b": 0, "c": 200, "d": 210, "e": -325, "f": -300, "g": 300, "h": 325}
-    return BOOK.format(**{name: at + points for name, points in places.items()})
-
 
 def ask(home: Home, *args: str) -> tuple[int, dict[str, Any], str]:
     done = CliRunner().invoke(app, ["ticket", "--home", str(home.root), "--json", *args])

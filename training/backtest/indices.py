@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.smile import SmileParameters, VolInputs, strike_for_delta
+from serving.smile import SmileParameters, VolInputs
+from serving.smile_marks import strike_for_delta
 
 __all__ = ["PROGRAMS", "Leg", "Program", "RollState"]
 

@@ -10,14 +10,8 @@ from numpy.typing import NDArray
 
 from features.errors import DataError
 from serving.pricing import black76
-from serving.smile import (
-    DEFAULT,
-    SESSIONS_PER_YEAR,
-    SmileParameters,
-    VolInputs,
-    half_spread,
-    spx_vol,
-)
+from serving.smile import DEFAULT, SESSIONS_PER_YEAR, SmileParameters, VolInputs, spx_vol
+from serving.smile_marks import half_spread
 from training.backtest.expiries import OVERNIGHT_SHARE, month_ends, monthly_expiries, sessions_left
 from training.backtest.indices import PROGRAMS, Program, RollState
 from training.backtest.market import Market

@@ -50,7 +50,7 @@ _COLUMNS: dict[str, tuple[tuple[str, ...], float]] = {
 }
 # Pull of the weights to equal ones, in nats of log loss.
 STACK_PENALTY = 0.002
-PRIOR = "prior"
+PRIOR, MARGIN = "prior", "margin"
 # Independent cases of the rarer outcome at which stack and prior weigh the same.
 EVEN_CASES = 20.0
 MIN_KNOWN = 250
@@ -67,9 +67,13 @@ class Expert:
 
     def log_odds(self, inputs: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
         """Log odds of each row of the structural inputs; `prior` is a probability."""
+        return self.from_columns(_columns(inputs, prior))
+
+    def from_columns(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Log odds from columns by name, among them ``prior``, the prior's log odds."""
         if self.model is None:
-            return logit(prior, clip=1e-4)
-        x = _matrix(self.model.names, inputs, prior, self.variance)
+            return columns[PRIOR]
+        x = _matrix(self.model.names, columns, self.variance)
         return np.clip(self.model.log_odds(x), -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT)
 
     def to_json(self) -> dict[str, Any]:
@@ -98,9 +102,10 @@ class Offset:
 
     def log_odds(self, inputs: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
         """Weighted log odds; experts without weight are not asked."""
+        columns = _columns(inputs, prior)
         total = np.zeros(len(inputs))
         for name, weight in self.weights.items():
-            total = total + weight * self.experts[name].log_odds(inputs, prior)
+            total = total + weight * self.experts[name].from_columns(columns)
         return total
 
     def to_json(self) -> dict[str, Any]:
@@ -151,6 +156,7 @@ def fit_experts(
         Log realised volatility over the head's horizon: the target of the margin's forecast.
     """
     variance = LogVariance.fit(key, inputs, log_variance) if has_margin(key) else None
+    known = _columns(inputs, prior)
     out: dict[str, Expert] = {}
     for name in expert_names(key):
         if name == PRIOR:
@@ -160,7 +166,7 @@ def fit_experts(
         if name.startswith("ridge") and variance is not None:
             columns = (*columns, "margin")
         own = variance if "margin" in columns else None
-        x = _matrix(columns, inputs, prior, own)
+        x = _matrix(columns, known, own)
         out[name] = Expert(_fit(columns, x, y, ridge), own)
     return out
 
@@ -241,18 +247,17 @@ def _centred(x: np.ndarray) -> np.ndarray:
     return np.where(null, np.where(null, 0.0, x).sum(axis=0) / known, x)
 
 
+def _columns(inputs: pd.DataFrame, prior: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns by name, out of the frame once: every expert reads most of them."""
+    values = np.asfortranarray(inputs.to_numpy(float))
+    columns = {str(name): values[:, j] for j, name in enumerate(inputs.columns)}
+    return {**columns, PRIOR: logit(prior, clip=1e-4)}
+
+
 def _matrix(
-    names: tuple[str, ...],
-    inputs: pd.DataFrame,
-    prior: np.ndarray,
-    variance: LogVariance | None,
+    names: tuple[str, ...], columns: Mapping[str, np.ndarray], variance: LogVariance | None
 ) -> np.ndarray:
-    out = np.empty((len(inputs), len(names)))
+    out = np.empty((len(columns[PRIOR]), len(names)))
     for j, name in enumerate(names):
-        if name == "prior":
-            out[:, j] = logit(prior, clip=1e-4)
-        elif name == "margin" and variance is not None:
-            out[:, j] = variance.margin(inputs)
-        else:
-            out[:, j] = inputs[name].to_numpy(float)
+        out[:, j] = variance.margin(columns) if name == MARGIN and variance else columns[name]
     return out

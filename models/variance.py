@@ -67,21 +67,20 @@ class LogVariance:
         threshold = "rv21" if key.head == "expansion" else "vix"
         return cls(threshold, centre, scale, coef, mean, float(residual.std()))
 
-    def forecast(self, inputs: pd.DataFrame) -> np.ndarray:
-        """Log realised volatility expected over the horizon."""
-        total = np.full(len(inputs), self.intercept)
+    def forecast(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Log realised volatility expected over the horizon, from columns by name."""
+        total = np.full(len(columns[VARIANCE[0]]), self.intercept)
         for j, name in enumerate(VARIANCE):
-            z = (inputs[name].to_numpy(float) - self.centre[j]) / self.scale[j]
-            total = total + z * self.coef[j]
+            total = total + (columns[name] - self.centre[j]) / self.scale[j] * self.coef[j]
         return total
 
-    def margin(self, inputs: pd.DataFrame) -> np.ndarray:
+    def margin(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Forecast less log threshold, in residual standard deviations."""
         if self.threshold == "rv21":
-            level = inputs["log_rv21"].to_numpy(float) + np.log(EXPANSION_RATIO)
+            level = columns["log_rv21"] + np.log(EXPANSION_RATIO)
         else:
-            level = inputs["log_vix"].to_numpy(float)
-        return (self.forecast(inputs) - level) / self.spread
+            level = columns["log_vix"]
+        return np.asarray((self.forecast(columns) - level) / self.spread)
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers."""

@@ -266,7 +266,7 @@ class Calendar:
                 f"{day} lies outside the exchange calendar, which runs from {self._first:%Y-%m-%d} "
                 f"to {self._last:%Y-%m-%d}. Choose a date inside it."
             )
-        return np.datetime64(stamp.strftime("%Y-%m-%d"), "D")
+        return stamp.tz_localize(None).to_datetime64().astype("datetime64[D]")
 
     def _at(self, place: int) -> pd.Timestamp:
         if not 0 <= place < len(self._all):

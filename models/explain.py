@@ -7,21 +7,22 @@ probability.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
 
 from models.dataset import moment_inputs
-from models.forecaster import Forecaster
+from models.forecaster import Forecaster, HeadModel, HeadOdds
 from models.logit import logit, sigmoid
 
 __all__ = [
     "Contribution",
     "HeadForecast",
     "SessionForecast",
+    "Terms",
     "explain_rows",
     "group_contributions",
     "probability_points",
@@ -41,6 +42,46 @@ class Contribution:
     log_odds: float
 
 
+@dataclass(frozen=True, eq=False)
+class Terms(Sequence[Contribution]):
+    """Contributions of one head and session as arrays: a table of rows has thousands of them.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Terms that the head can have, the same tuple for all of its sessions.
+    places : ndarray of int
+        Those that push, rising.
+    values, log_odds : ndarray
+        One each; a value is NaN where null.
+    """
+
+    names: tuple[str, ...]
+    places: np.ndarray
+    values: np.ndarray
+    log_odds: np.ndarray
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[Contribution]:
+        columns = self.places.tolist(), self.values.tolist(), self.log_odds.tolist()
+        for place, value, push in zip(*columns, strict=True):
+            yield Contribution(self.names[place], None if value != value else value, push)
+
+    @overload
+    def __getitem__(self, place: int) -> Contribution: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Contribution]: ...
+    def __getitem__(self, place: int | slice) -> Contribution | list[Contribution]:
+        return list(self)[place]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+
 @dataclass(frozen=True)
 class HeadForecast:
     """One head of one session; `probability` is None where the head is not scored."""
@@ -52,7 +93,7 @@ class HeadForecast:
     climatology: float
     interval: tuple[float, float] | None
     base_log_odds: float | None
-    contributions: tuple[Contribution, ...]
+    contributions: Sequence[Contribution]
 
 
 @dataclass(frozen=True)
@@ -94,57 +135,10 @@ def explain_rows(
     distance = forecaster.novelty.distance(inputs)
     columns: list[list[HeadForecast]] = [[] for _ in range(len(features))]
     for name, head in forecaster.heads.items():
-        part = odds[name]
-        rate = head.baselines["climatology"].predict(inputs, part.prior)
-        if head.shift is not None:
-            names = head.shift.features
-            values, bias = head.shift.contributions(features)
-            shown = features.reindex(columns=list(names)).to_numpy(float)
-        else:
-            names, values = (), np.zeros((len(features), 0))
-            bias, shown = np.zeros(len(features)), np.zeros((len(features), 0))
-        log_odds = part.log_odds
-        for i, into in enumerate(columns):
-            key = head.key
-            if not part.asked[i]:
-                into.append(
-                    HeadForecast(key.head, key.horizon, None, None, float(rate[i]), None, None, ())
-                )
-                continue
-            prior = float(part.prior[i])
-            if fallback:
-                start = float(logit(prior))
-                p = float(sigmoid(start))
-                ends = (float(part.prior_lo[i]), float(part.prior_hi[i]))
-                into.append(
-                    HeadForecast(key.head, key.horizon, p, prior, float(rate[i]), ends, start, ())
-                )
-                continue
-            pushes = np.flatnonzero(values[i])
-            pushes = np.flatnonzero(values[i])
-            seen, pushed = shown[i, pushes].tolist(), values[i, pushes].tolist()
-            terms = [
-                Contribution(names[j], None if x != x else x, v)
-                for j, x, v in zip(pushes.tolist(), seen, pushed, strict=True)
-            ]
-            if bias[i] != 0.0:
-                terms.append(Contribution(BOOSTER_BIAS, None, float(bias[i])))
-            if part.calibration[i] != 0.0:
-                terms.append(Contribution(CALIBRATION, None, float(part.calibration[i])))
-            if part.coherence[i] != 0.0:
-                terms.append(Contribution(COHERENCE, None, float(part.coherence[i])))
-            into.append(
-                HeadForecast(
-                    key.head,
-                    key.horizon,
-                    float(sigmoid(log_odds[i])),
-                    prior,
-                    float(rate[i]),
-                    (float(part.lo[i]), float(part.hi[i])),
-                    float(part.base[i]),
-                    tuple(terms),
-                )
-            )
+        rate = head.baselines["climatology"].predict(inputs, odds[name].prior).tolist()
+        told = _prior_alone if fallback else _with_reasons
+        for into, one in zip(columns, told(head, odds[name], rate, features), strict=True):
+            into.append(one)
     return [
         SessionForecast(
             session=pd.Timestamp(session),
@@ -156,6 +150,48 @@ def explain_rows(
         )
         for i, session in enumerate(features.index)
     ]
+
+
+def _prior_alone(
+    head: HeadModel, part: HeadOdds, rate: list[float], features: pd.DataFrame
+) -> Iterator[HeadForecast]:
+    """Answer with the path prior."""
+    start = logit(part.prior)
+    p, base = sigmoid(start).tolist(), start.tolist()
+    ends = list(zip(part.prior_lo.tolist(), part.prior_hi.tolist(), strict=True))
+    key = head.key
+    for i, asked in enumerate(part.asked.tolist()):
+        if asked:
+            prior = float(part.prior[i])
+            yield HeadForecast(key.head, key.horizon, p[i], prior, rate[i], ends[i], base[i], ())
+        else:
+            yield HeadForecast(key.head, key.horizon, None, None, rate[i], None, None, ())
+
+
+def _with_reasons(
+    head: HeadModel, part: HeadOdds, rate: list[float], features: pd.DataFrame
+) -> Iterator[HeadForecast]:
+    """Answer with the model, each feature's push beside it."""
+    n, key = len(features), head.key
+    names: tuple[str, ...] = ()
+    pushes, bias, shown = np.zeros((n, 0)), np.zeros(n), np.zeros((n, 0))
+    if head.shift is not None:
+        names = head.shift.features
+        pushes, bias = head.shift.contributions(features)
+        shown = features.reindex(columns=list(names)).to_numpy(float)
+    names = (*names, BOOSTER_BIAS, CALIBRATION, COHERENCE)
+    pushes = np.column_stack([pushes, bias, part.calibration, part.coherence])
+    shown = np.column_stack([shown, np.full((n, 3), np.nan)])
+    p = sigmoid(part.log_odds).tolist()
+    ends = list(zip(part.lo.tolist(), part.hi.tolist(), strict=True))
+    for i, asked in enumerate(part.asked.tolist()):
+        if not asked:
+            yield HeadForecast(key.head, key.horizon, None, None, rate[i], None, None, ())
+            continue
+        places = np.flatnonzero(pushes[i])
+        terms = Terms(names, places, shown[i, places], pushes[i, places])
+        prior, base = float(part.prior[i]), float(part.base[i])
+        yield HeadForecast(key.head, key.horizon, p[i], prior, rate[i], ends[i], base, terms)
 
 
 def group_contributions(

@@ -250,11 +250,9 @@ def weekly_expiry(day: pd.Timestamp, target: int, limits: tuple[int, int]) -> pd
     """
     days = calendar()
     best: pd.Timestamp | None = None
-    for dte in range(limits[0], limits[1] + 1):
-        friday = day + pd.Timedelta(days=dte)
-        if friday.weekday() != 4:
-            continue
-        expiry = friday if days.is_session(friday) else days.previous(friday)
+    first = limits[0] + (4 - day.weekday() - limits[0]) % 7
+    for dte in range(first, limits[1] + 1, 7):
+        expiry = days.previous(day + pd.Timedelta(days=dte + 1))
         if best is None or abs((expiry - day).days - target) < abs((best - day).days - target):
             best = expiry
     if best is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from serving.pushes import pushes_by_name, value_of
 from serving.settings import ServingSettings
 
 __all__ = ["changes_of"]
@@ -69,14 +70,13 @@ def _compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, A
 
 def _driver(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any] | None:
     """Feature whose push changed most, in log odds; the first of equals."""
-    old = {c["feature"]: c["log_odds"] for c in was["contributions"]}
+    old = pushes_by_name(was["contributions"])
     best, change = None, 0.0
-    for item in now["contributions"]:
-        moved = item["log_odds"] - old.get(item["feature"], 0.0)
+    for name, push in pushes_by_name(now["contributions"]).items():
+        moved = push - old.get(name, 0.0)
         if best is None or abs(moved) > abs(change):
-            best, change = item, moved
+            best, change = name, moved
     if best is None:
         return None
-    name = best["feature"]
-    before = (c["value"] for c in was["contributions"] if c["feature"] == name)
-    return {"feature": name, "was": next(before, None), "is": best["value"], "change": change}
+    before, after = (value_of(head["contributions"], best) for head in (was, now))
+    return {"feature": best, "was": before, "is": after, "change": change}

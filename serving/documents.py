@@ -11,10 +11,12 @@ import pandas as pd
 
 from features.errors import DataError
 from serving.evidence import Evidence, ticket_session
+from serving.pushes import Pushes
 from serving.translation import translation_fields
 
 if TYPE_CHECKING:
     from models.bundle import Bundle, SessionForecast
+    from models.explain import Contribution
 
 __all__ = ["forecast", "same_spine"]
 
@@ -90,10 +92,7 @@ def _document(
                 "climatology": _number(head.climatology),
                 "interval": [_number(end) for end in head.interval or (None, None)],
                 "base_log_odds": _number(head.base_log_odds),
-                "contributions": [
-                    {"feature": part.feature, "value": part.value, "log_odds": part.log_odds}
-                    for part in head.contributions
-                ],
+                "contributions": _pushes(head.contributions),
             }
             for head in answer.heads
         ],
@@ -107,6 +106,15 @@ def _document(
         "spx_close": _number(item.spine["spx_close"].iloc[-1]),
         "vix_close": _number(item.spine["vix_close"].iloc[-1]),
     }
+
+
+def _pushes(contributions: Sequence[Contribution]) -> Pushes | list[dict[str, Any]]:
+    from models.explain import Terms
+
+    if isinstance(contributions, Terms) and len(contributions):
+        own = contributions
+        return Pushes(own.names, own.places, own.values, own.log_odds)
+    return []
 
 
 def _doubts(

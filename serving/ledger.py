@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,9 +10,16 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-from features.errors import HomeError, StormpetrelError
 from features.home import Home
-from serving.records import ENTRY_COLUMNS, SCHEMA, VERSION, Entry, Fill, canonical_json, entry_of
+from serving.ledger_file import open_file
+from serving.pushes import pack, without_pushes
+from serving.records import (
+    ENTRY_COLUMNS,
+    Entry,
+    Fill,
+    canonical_json,
+    entry_of,
+)
 
 __all__ = ["Entry", "Fill", "Ledger", "canonical_json", "ledger_path"]
 
@@ -37,6 +45,7 @@ class Ledger:
         self.path = path
         self.bulk = bulk
         self._connection: sqlite3.Connection | None = None
+        self._names: dict[int, tuple[str, ...]] = {}
 
     @classmethod
     def of(cls, home: Home, *, bulk: bool = False) -> Ledger:
@@ -96,14 +105,16 @@ class Ledger:
             ).fetchall()
             for row in found:
                 if row[5] == inputs_hash:
-                    return entry_of(row), False
+                    return entry_of(row, self._named), False
             revision = len(found)
             told = {
                 **document,
                 "revision": revision,
                 "revision_reason": reason if revision else None,
             }
-            text = canonical_json(told)
+            packed = pack(told)
+            text = canonical_json(told if packed is None else without_pushes(told))
+            place = None if packed is None else self._place_of(packed[0])
             entry = Entry(
                 kind=kind,
                 session=session,
@@ -113,11 +124,13 @@ class Ledger:
                 inputs_hash=inputs_hash,
                 in_sample=in_sample,
                 reason=reason if revision else None,
-                document=text,
+                text=text,
+                packed=None if packed is None or place is None else (self._named(place), packed[1]),
                 told=told,
             )
             connection.execute(
-                f"INSERT INTO entries ({ENTRY_COLUMNS}, recorded_at) VALUES (?,?,?,?,?,?,?,?,?,?)",
+                f"INSERT INTO entries ({ENTRY_COLUMNS}, recorded_at) "
+                "VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
                 (
                     kind,
                     session,
@@ -128,6 +141,8 @@ class Ledger:
                     int(in_sample),
                     entry.reason,
                     text,
+                    None if packed is None else packed[1],
+                    place,
                     now,
                 ),
             )
@@ -170,7 +185,7 @@ class Ledger:
             "ORDER BY session, at, recorded_at, revision",
             values,
         )
-        return [entry_of(row) for row in rows]
+        return [entry_of(row, self._named) for row in rows.fetchall()]
 
     def last_session(self, kind: str, at: str) -> str | None:
         """Last session recorded at a moment, by any model."""
@@ -245,7 +260,7 @@ class Ledger:
             )
             .fetchone()
         )
-        return None if row is None else entry_of(row)
+        return None if row is None else entry_of(row, self._named)
 
     def fills(self) -> list[Fill]:
         """Every fill given back, by time."""
@@ -257,28 +272,25 @@ class Ledger:
         )
         return [Fill(*row) for row in rows]
 
+    def _named(self, place: int) -> tuple[str, ...]:
+        """Look the names of packed pushes up, once each."""
+        if place not in self._names:
+            (text,) = (
+                self._open().execute("SELECT names FROM names WHERE id = ?", (place,)).fetchone()
+            )
+            self._names[place] = tuple(json.loads(text))
+        return self._names[place]
+
+    def _place_of(self, text: str) -> int:
+        """Give a list of names its number, kept from its first entry on."""
+        connection = self._open()
+        connection.execute("INSERT INTO names (names) VALUES (?) ON CONFLICT DO NOTHING", (text,))
+        (place,) = connection.execute("SELECT id FROM names WHERE names = ?", (text,)).fetchone()
+        return int(place)
+
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            try:
-                connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute(f"PRAGMA synchronous = {'NORMAL' if self.bulk else 'FULL'}")
-                version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-                if version not in (0, VERSION):
-                    raise StormpetrelError(
-                        f"{self.path} has ledger version {version}, this program knows {VERSION}. "
-                        "Use the program that wrote it, or another home."
-                    )
-                if version == 0:
-                    connection.executescript(
-                        f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA user_version = {VERSION};COMMIT;"
-                    )
-            except sqlite3.Error as error:
-                raise HomeError(
-                    f"cannot open the ledger {self.path}: {error}. Expected a readable and "
-                    "writable SQLite file; check the disk, or choose another home with --home."
-                ) from error
-            self._connection = connection
+            self._connection = open_file(self.path, bulk=self.bulk)
         return self._connection
 
     @contextmanager

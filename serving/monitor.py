@@ -18,6 +18,7 @@ from serving.champion import load_champion
 from serving.documents import forecast
 from serving.evidence import Evidence, gather, open_store
 from serving.ledger import Ledger
+from serving.pushes import pushes_by_name
 from serving.settings import MonitorSettings, ServingSettings, load_settings
 
 if TYPE_CHECKING:
@@ -222,8 +223,8 @@ def _tables(documents: list[dict[str, Any]]) -> dict[str, pd.DataFrame]:
     for document in documents:
         total: dict[str, float] = {}
         for head in document["heads"]:
-            for item in head["contributions"]:
-                total[item["feature"]] = total.get(item["feature"], 0.0) + item["log_odds"]
+            for name, push in pushes_by_name(head["contributions"]).items():
+                total[name] = total.get(name, 0.0) + push
         why.append(total)
     return {"p": pd.DataFrame(p, dtype=float), "why": pd.DataFrame(why).fillna(0.0)}
 

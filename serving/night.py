@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from serving.pushes import pushes_by_name
 from serving.settings import ServingSettings
 
 __all__ = ["night_of", "standing_rows"]
@@ -109,7 +110,7 @@ def _head(heads: Sequence[Mapping[str, Any]], wanted: tuple[str, int]) -> dict[s
             return {
                 "probability": head["probability"],
                 "base": head["base_log_odds"],
-                "push": {c["feature"]: c["log_odds"] for c in head["contributions"]},
+                "push": pushes_by_name(head["contributions"]),
             }
     return None
 

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["ENTRY_COLUMNS", "SCHEMA", "VERSION", "Entry", "Fill", "canonical_json", "entry_of"]
+from serving.pushes import plain, unpack
+
+__all__ = [
+    "ENTRY_COLUMNS",
+    "SCHEMA",
+    "UPGRADE",
+    "VERSION",
+    "Entry",
+    "Fill",
+    "canonical_json",
+    "entry_of",
+]
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -21,6 +32,8 @@ CREATE TABLE IF NOT EXISTS entries (
     reason TEXT,
     recorded_at TEXT NOT NULL,
     document TEXT NOT NULL,
+    pushes BLOB,
+    names INTEGER,
     PRIMARY KEY (kind, session, at, model_version, revision),
     UNIQUE (kind, session, at, model_version, inputs_hash)
 ) STRICT;
@@ -44,16 +57,35 @@ CREATE TABLE IF NOT EXISTS fills (
     recorded_at TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
+# The names of packed pushes, once a model. A ledger of version 1 lacks the table and the columns of
+# the pushes; its entries hold them in their text and stay as they are.
+NAMES_SCHEMA = """
+CREATE TABLE IF NOT EXISTS names (
+    id INTEGER PRIMARY KEY,
+    names TEXT NOT NULL UNIQUE
+) STRICT;
+"""
+SCHEMA += NAMES_SCHEMA
 # nothing that was said is ever changed or taken back, whoever opens the file
-SCHEMA += "".join(
-    f"CREATE TRIGGER IF NOT EXISTS {table}_{verb.lower()} BEFORE {verb} ON {table} "
-    f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;\n"
-    for table in ("entries", "outcomes", "fills")
-    for verb in ("UPDATE", "DELETE")
+_GUARDS = {
+    table: [
+        f"CREATE TRIGGER IF NOT EXISTS {table}_{verb.lower()} BEFORE {verb} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;\n"
+        for verb in ("UPDATE", "DELETE")
+    ]
+    for table in ("entries", "outcomes", "fills", "names")
+}
+SCHEMA += "".join(guard for guards in _GUARDS.values() for guard in guards)
+UPGRADE = (
+    NAMES_SCHEMA,
+    "ALTER TABLE entries ADD COLUMN pushes BLOB",
+    "ALTER TABLE entries ADD COLUMN names INTEGER",
+    *_GUARDS["names"],
 )
-VERSION = 1
+VERSION = 2
 ENTRY_COLUMNS = (
-    "kind, session, at, model_version, revision, inputs_hash, in_sample, reason, document"
+    "kind, session, at, model_version, revision, inputs_hash, in_sample, reason, document, pushes, "
+    "names"
 )
 
 
@@ -74,8 +106,10 @@ class Entry:
         The session is not after the model's training data.
     reason : str or None
         Why there is a revision.
-    document : str
-        Canonical JSON, as printed.
+    text : str
+        Canonical JSON, the packed pushes left out.
+    packed : tuple or None
+        Names and bytes of the pushes; see `serving.pushes.pack`.
     told : dict or None
         What the text was written from, when it was written by this process.
     """
@@ -88,7 +122,8 @@ class Entry:
     inputs_hash: str
     in_sample: bool
     reason: str | None
-    document: str
+    text: str
+    packed: tuple[tuple[str, ...], bytes] | None = field(default=None, repr=False)
     told: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def shelved(self) -> Entry:
@@ -96,9 +131,22 @@ class Entry:
         return replace(self, told=None)
 
     @property
+    def document(self) -> str:
+        """Canonical JSON, as printed."""
+        return self.text if self.packed is None else canonical_json(self.body)
+
+    @property
     def body(self) -> dict[str, Any]:
-        """The document: as it was just recorded, else parsed."""
-        return dict(json.loads(self.document)) if self.told is None else self.told
+        """The document: as it was just recorded, else parsed; contributions are any sequence."""
+        if self.told is not None:
+            return self.told
+        found = dict(json.loads(self.text))
+        return found if self.packed is None else unpack(found, *self.packed)
+
+    @property
+    def printed(self) -> dict[str, Any]:
+        """The document in plain JSON values."""
+        return dict(json.loads(self.document))
 
 
 @dataclass(frozen=True)
@@ -116,12 +164,14 @@ class Fill:
 
 def canonical_json(document: Any) -> str:
     """Text of a document: keys in their own order, no NaN, the same bytes every time."""
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return json.dumps(
+        document, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain
+    )
 
 
-def entry_of(row: Sequence[Any]) -> Entry:
-    """Read one row of the table of entries."""
-    kind, session, at, version, revision, inputs, in_sample, reason, document = row
+def entry_of(row: Sequence[Any], names: Callable[[int], tuple[str, ...]]) -> Entry:
+    """Read one row of the table of entries; `names` looks the names of its pushes up."""
+    kind, session, at, version, revision, inputs, in_sample, reason, text, packed, place = row
     return Entry(
         kind=str(kind),
         session=str(session),
@@ -131,5 +181,6 @@ def entry_of(row: Sequence[Any]) -> Entry:
         inputs_hash=str(inputs),
         in_sample=bool(in_sample),
         reason=None if reason is None else str(reason),
-        document=str(document),
+        text=str(text),
+        packed=None if packed is None else (names(int(place)), bytes(packed)),
     )

@@ -61,7 +61,7 @@ class ScoreRun:
     @property
     def documents(self) -> list[dict[str, Any]]:
         """The forecasts, as printed."""
-        return [entry.body for entry in self.entries]
+        return [entry.printed for entry in self.entries]
 
     @property
     def nothing_new(self) -> bool:

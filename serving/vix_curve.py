@@ -86,7 +86,11 @@ def curve_of(state: MarketState) -> VixCurve:
 @lru_cache(maxsize=8192)
 def listed_expiries(today: pd.Timestamp, *, months: int = 10) -> tuple[pd.Timestamp, ...]:
     """List the next monthly VIX expiries after `today`."""
-    # a month beyond the last, whose third Friday decides whether that one is moved
-    reach = today + pd.Timedelta(days=31 * (months + 2))
-    expiries = monthly_expiries(calendar().sessions(today, reach))
-    return tuple(expiries[expiries > today][:months])
+    expiries = _all_expiries()
+    first = int(expiries.searchsorted(today, side="right"))
+    return tuple(expiries[first : first + months])
+
+
+@lru_cache(maxsize=1)
+def _all_expiries() -> pd.DatetimeIndex:
+    return monthly_expiries(calendar().sessions())

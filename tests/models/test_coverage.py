@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.coverage import bin_coverage
-from models.interval import interval, jackknife
+from models.interval import LEVEL, interval, jackknife, student_quantile
 from models.logit import logit, sigmoid
 
 
@@ -32,6 +32,13 @@ def test_the_jackknife_is_that_of_the_mean_of_blocks() -> None:
     np.testing.assert_allclose(half, 2.13185 * blocks.std(axis=0, ddof=1) / np.sqrt(5), rtol=1e-5)
     # Student's quantile makes it hold the truth nine times of ten
     assert (np.abs(blocks.mean(axis=0)) <= half).mean() == pytest.approx(0.9, abs=0.03)
+
+
+@pytest.mark.parametrize("freedom", [1, 4, 9, 10, 30])
+def test_student_s_quantile_is_scipy_s(freedom: int) -> None:
+    from scipy.special import stdtrit
+
+    assert student_quantile(freedom) == stdtrit(freedom, (1.0 + LEVEL) / 2.0)
 
 
 def test_the_interval_holds_forecast_and_prior() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -7,11 +8,14 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from features.errors import StormpetrelError
+from features.errors import DataError, StormpetrelError
 from serving.ledger import Ledger
+from serving.pushes import Pushes
 from serving.records import Fill, canonical_json
 
 KEY = {"kind": "score", "at": "evening", "model_version": "m1", "in_sample": False}
@@ -62,6 +66,85 @@ def test_a_ledger_of_the_future_is_left_alone(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     with Ledger(path) as ledger, pytest.raises(StormpetrelError, match="ledger version 99"):
         put(ledger, "2026-01-02", "a", 1)
+
+
+def head(name: str, pushes: list[float], values: list[float]) -> dict[str, Any]:
+    terms = Pushes(("a", "b", "c"), np.arange(len(pushes)), np.array(values), np.array(pushes))
+    return {"head": name, "contributions": terms if pushes else []}
+
+
+def test_pushes_are_packed_and_read_back_to_the_last_byte(tmp_path: Path) -> None:
+    heads = [
+        head("up", [0.1, -1e-17], [3.0, np.nan]),
+        head("none", [], []),
+        head("down", [2.5], [3.0]),
+    ]
+    document = {"session": "2026-01-02", "heads": heads}
+    text = canonical_json({**document, "revision": 0, "revision_reason": None})
+    assert '{"feature":"b","value":null,"log_odds":-1e-17}' in text
+    path = tmp_path / "ledger.db"
+    with Ledger(path) as ledger:
+        key = {**KEY, "session": "2026-01-02", "reason": "late", "now": "n"}
+        entry, new = ledger.record(**key, inputs_hash="a", document=document)
+        assert new and entry.document == text and "feature" not in entry.text
+        again, _ = ledger.record(**key, inputs_hash="a", document=document)
+        ledger.record(**key, inputs_hash="b", document=document)
+    with Ledger(path) as ledger:
+        kept = ledger.entries("score")
+    assert [e.document for e in (again, kept[0])] == [text, text]
+    assert kept[0].body["heads"] == json.loads(text)["heads"] == kept[0].printed["heads"]
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("SELECT count(*) FROM names").fetchone() == (1,)
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            raw.execute("DELETE FROM names")
+
+
+def test_an_infinite_push_is_not_recorded(tmp_path: Path) -> None:
+    document = {"heads": [head("up", [np.inf], [1.0])]}
+    key = {**KEY, "session": "2026-01-02", "reason": "late", "now": "n"}
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        with pytest.raises(DataError, match="not finite"):
+            ledger.record(**key, inputs_hash="a", document=document)
+        assert ledger.entries("score") == []
+
+
+# what version 1 made: pushes stood in the text
+_FIRST = """
+CREATE TABLE entries (kind TEXT NOT NULL, session TEXT NOT NULL, at TEXT NOT NULL,
+    model_version TEXT NOT NULL, revision INTEGER NOT NULL, inputs_hash TEXT NOT NULL,
+    in_sample INTEGER NOT NULL, reason TEXT, recorded_at TEXT NOT NULL, document TEXT NOT NULL,
+    PRIMARY KEY (kind, session, at, model_version, revision),
+    UNIQUE (kind, session, at, model_version, inputs_hash)) STRICT;
+CREATE TABLE outcomes (session TEXT NOT NULL, head TEXT NOT NULL, horizon INTEGER NOT NULL,
+    outcome INTEGER NOT NULL, ended TEXT NOT NULL, recorded_at TEXT NOT NULL,
+    PRIMARY KEY (session, head, horizon)) STRICT, WITHOUT ROWID;
+CREATE TRIGGER entries_update BEFORE UPDATE ON entries
+    BEGIN SELECT RAISE(ABORT, 'entries is append-only'); END;
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_ledger_of_version_one_is_read_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    row = head("up", [0.25], [3.0])
+    old = {"session": "2026-01-02", "heads": [{**row, "contributions": list(row["contributions"])}]}
+    text = canonical_json(old)
+    with sqlite3.connect(path) as raw:
+        raw.executescript(_FIRST)
+        raw.execute(
+            "INSERT INTO entries VALUES ('score','2026-01-02','evening','m1',0,'a',0,NULL,'n',?)",
+            (text,),
+        )
+    with Ledger(path) as ledger:
+        (kept,) = ledger.entries("score")
+        assert kept.document == text and kept.printed == old
+        assert put(ledger, "2026-01-02", "a", 1) == (0, False), "said once, said for ever"
+        new = {"session": "2026-01-05", "heads": [head("up", [0.5], [1.0])]}
+        key = {**KEY, "session": "2026-01-05", "reason": "late", "now": "n"}
+        ledger.record(**key, inputs_hash="b", document=new)
+    with Ledger(path) as ledger:
+        first, second = ledger.entries("score")
+    assert first.document == text and second.body["heads"] == new["heads"]
 
 
 def test_documents_never_hold_nan() -> None:

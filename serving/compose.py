@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from features.sessions import calendar
 from serving.changes import changes_of
-from serving.doubts import input_doubts, quote_doubts, quotes_used
+from serving.doubts import input_doubts, night_doubts, quote_doubts, quotes_used
 from serving.facts import gather_facts, term_light
 from serving.fills import calibrated_costs
 from serving.inputs import Inputs
@@ -142,6 +142,7 @@ def compose(inputs: Inputs) -> dict[str, Any]:
         *doubts,
         *hedge.doubts,
         *input_doubts(inputs, edr, edr_cal),
+        *night_doubts(inputs),
         *quote_doubts(state, condors, held),
     ]
     ticket = empty_ticket()

@@ -10,7 +10,9 @@ from serving.facts import read_signals
 from serving.inputs import Inputs
 from serving.state import MarketState
 
-__all__ = ["input_doubts", "quote_doubts", "quotes_used"]
+__all__ = ["input_doubts", "night_doubts", "quote_doubts", "quotes_used"]
+
+_NIGHT = (("cw_es_move", "ES"), ("cw_vx_move", "front VX"))
 
 
 def input_doubts(inputs: Inputs, edr: Edr, edr_cal: Edr) -> list[str]:
@@ -33,6 +35,27 @@ def input_doubts(inputs: Inputs, edr: Edr, edr_cal: Edr) -> list[str]:
     if inputs.state.rate is None:
         doubts.append(f"no bill rate known: {inputs.settings.condor.rate:.2%} used")
     return doubts
+
+
+def night_doubts(inputs: Inputs) -> list[str]:
+    """Say after the evening that marks are of the last close, and what futures did since.
+
+    Notes
+    -----
+    Marks are not moved by the futures: the simulated paths start at the same close, and an answer
+    that closes at a moved mark would be compared with a hold that has not moved.
+    """
+    if inputs.document["at"] == "evening":
+        return []
+    features = inputs.state.features
+    moves = [(name, features.get(feature)) for feature, name in _NIGHT]
+    known = [f"{name} {move:+.2f} %" for name, move in moves if move is not None]
+    since = (
+        f"they leave out the night, {' and '.join(known)} since the settlement"
+        if known
+        else "no overnight futures are in the store"
+    )
+    return [f"marks are of the close of {inputs.state.session:%Y-%m-%d}: {since}"]
 
 
 def quote_doubts(

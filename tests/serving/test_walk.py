@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from features.home import Home
+from features.store import MarketStore
 from models.bundle import write_bundle
 from serving.champion import load_champion
 from serving.layout import TICKET_KEYS
@@ -78,6 +79,20 @@ def test_the_morning_is_about_what_is_open(home: Home, book: str) -> None:
     assert {row["id"]: row["evening"] for row in rows} == told
     text = (home.scores / "tickets" / f"{DAY}-preopen.txt").read_text(encoding="utf-8")
     assert "\nSince the evening" in text and "worth its cost" in text
+    (doubt,) = (one for one in morning["data_quality"] if one.startswith("marks are of"))
+    assert doubt == f"marks are of the close of {DAY}: no overnight futures are in the store"
+    assert not any(one.startswith("marks are of") for one in evening["data_quality"])
+
+
+def test_a_morning_with_overnight_futures_names_their_move(home: Home) -> None:
+    rows = pd.DataFrame(
+        {"date": pd.Timestamp("2023-01-19"), "symbol": ["es", "vx"], "move_pct": [-1.25, 4.0]}
+    )
+    store = MarketStore(home.market)
+    store.append("overnight", rows, source="user", now=pd.Timestamp("2023-04-04", tz="UTC"))
+    _, morning, _ = ask(home, "--date", DAY, "--at", "preopen")
+    told = "they leave out the night, ES -1.25 % and front VX +4.00 % since the settlement"
+    assert f"marks are of the close of {DAY}: {told}" in morning["data_quality"]
 
 
 def test_a_csv_book_says_the_same(home: Home, book: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from serving.pushes import pushes_by_name, value_of
+from serving.pushes import largest_change, value_of
 from serving.settings import ServingSettings
 
 __all__ = ["changes_of"]
@@ -69,14 +69,10 @@ def _compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, A
 
 
 def _driver(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Feature whose push changed most, in log odds; the first of equals."""
-    old = pushes_by_name(was["contributions"])
-    best, change = None, 0.0
-    for name, push in pushes_by_name(now["contributions"]).items():
-        moved = push - old.get(name, 0.0)
-        if best is None or abs(moved) > abs(change):
-            best, change = name, moved
-    if best is None:
+    """Feature whose push changed most, with its values."""
+    found = largest_change(was["contributions"], now["contributions"])
+    if found is None:
         return None
-    before, after = (value_of(head["contributions"], best) for head in (was, now))
-    return {"feature": best, "was": before, "is": after, "change": change}
+    name, change = found
+    before, after = (value_of(head["contributions"], name) for head in (was, now))
+    return {"feature": name, "was": before, "is": after, "change": change}

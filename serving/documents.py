@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.errors import DataError
 from serving.evidence import Evidence, ticket_session
@@ -120,8 +122,6 @@ def _pushes(contributions: Sequence[Contribution]) -> Pushes | list[dict[str, An
 def _doubts(
     bundle: Bundle, item: Evidence, answer: SessionForecast, lacking: list[str], in_sample: bool
 ) -> list[str]:
-    from features.catalog import CATALOG
-
     doubts = []
     if in_sample:
         doubts.append(f"in-sample: the model was trained on data to {bundle.until}")
@@ -132,18 +132,29 @@ def _doubts(
     novelty, limit = _number(answer.novelty), _number(answer.novelty_threshold)
     if novelty is not None and limit is not None and novelty > limit:
         doubts.append(f"novel inputs: {novelty:.3g} against a threshold of {limit:.3g}")
-    null_by_group: dict[str, list[bool]] = {}
-    known = set(bundle.feature_names)
-    for name, value in item.values().items():
-        feature = CATALOG.get(name)
-        if feature is not None and name in known:
-            null_by_group.setdefault(feature.group, []).append(value is None)
-    for group, nulls in null_by_group.items():
-        if all(nulls):
-            doubts.append(f"no data: {group} (all {len(nulls)} features null)")
-        elif any(nulls):
-            doubts.append(f"partial data: {group} ({sum(nulls)} of {len(nulls)} features null)")
+    null = np.isnan(item.features.to_numpy(dtype=float))
+    for group, places in _groups(item.names, bundle.feature_names):
+        lost = int(null[places].sum())
+        if lost == len(places):
+            doubts.append(f"no data: {group} (all {lost} features null)")
+        elif lost:
+            doubts.append(f"partial data: {group} ({lost} of {len(places)} features null)")
     return doubts
+
+
+@lru_cache(maxsize=16)
+def _groups(
+    names: tuple[str, ...], known: tuple[str, ...]
+) -> tuple[tuple[str, NDArray[np.intp]], ...]:
+    """Find the columns of each feature group that the model knows."""
+    from features.catalog import CATALOG
+
+    places: dict[str, list[int]] = {}
+    kept = set(known)
+    for place, name in enumerate(names):
+        if name in kept and name in CATALOG:
+            places.setdefault(CATALOG[name].group, []).append(place)
+    return tuple((group, np.array(found, np.intp)) for group, found in places.items())
 
 
 def _number(value: float | None) -> float | None:

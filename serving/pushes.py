@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from features.errors import DataError
 
-__all__ = ["Pushes", "pack", "plain", "pushes_by_name", "unpack", "value_of", "without_pushes"]
+__all__ = [
+    "Pushes",
+    "largest_change",
+    "pack",
+    "plain",
+    "pushes_by_name",
+    "unpack",
+    "value_of",
+    "without_pushes",
+]
 
 
 class Pushes(Sequence[dict[str, Any]]):
@@ -53,10 +62,10 @@ class Pushes(Sequence[dict[str, Any]]):
 
     def value_of(self, name: str) -> float | None:
         """Value of one feature; None where null or absent."""
-        for place, value in zip(self.places.tolist(), self.values.tolist(), strict=True):
-            if self.names[place] == name:
-                return None if value != value else value
-        return None
+        if name not in self.names:
+            return None
+        found = self.values[self.places == self.names.index(name)]
+        return None if not found.size or np.isnan(found[0]) else float(found[0])
 
     def __len__(self) -> int:
         return len(self.places)
@@ -89,6 +98,19 @@ def pushes_by_name(contributions: Rows) -> dict[str, float]:
     if isinstance(contributions, Pushes):
         return contributions.by_name
     return {item["feature"]: item["log_odds"] for item in contributions}
+
+
+def largest_change(was: Rows, now: Rows) -> tuple[str, float] | None:
+    """Find the feature of `now` whose push changed most, in log odds; the first of equals."""
+    if isinstance(was, Pushes) and isinstance(now, Pushes) and was.names is now.names:
+        before = np.zeros(len(was.names))
+        before[was.places] = was.log_odds
+        moved = now.log_odds - before[now.places]
+        best = int(np.argmax(np.abs(moved)))
+        return now.names[now.places[best]], float(moved[best])
+    old = pushes_by_name(was)
+    changes = [(name, push - old.get(name, 0.0)) for name, push in pushes_by_name(now).items()]
+    return max(changes, key=lambda change: abs(change[1]), default=None)
 
 
 def value_of(contributions: Rows, name: str) -> float | None:

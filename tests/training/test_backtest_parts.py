@@ -18,7 +18,7 @@ from training.backtest import run as verb
 from training.backtest.attribution import attribute, switched_off
 from training.backtest.engine import replay
 from training.backtest.forecasts import Forecasts
-from training.backtest.groups import _same, without_groups
+from training.backtest.groups import _same, forecasts_without, without_groups
 from training.backtest.holdings import check_book
 from training.backtest.measures import excess_returns
 from training.backtest.page import results_page
@@ -59,6 +59,21 @@ def test_models_that_no_longer_give_the_stored_forecast_are_refused():
     _same({DAY: forecast}, {DAY: forecast.probability}, "v")
     with pytest.raises(DataError, match="no longer give its stored forecasts: on 2020-03-02"):
         _same({DAY: forecast}, {DAY: forecast.probability + 0.01}, "v")
+
+
+def test_a_run_without_kept_models_cannot_say_what_a_group_adds(tmp_path):
+    empty = pd.DataFrame()
+    with pytest.raises(DataError, match="no kept walk-forward models"):
+        forecasts_without(
+            Home(tmp_path),
+            "v",
+            head="shift_up",
+            horizon=5,
+            features=empty,
+            spine=empty,
+            stored={},
+            groups={},
+        )
 
 
 def test_only_rules_of_the_served_ladder_are_switched_off():

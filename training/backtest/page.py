@@ -194,7 +194,7 @@ def _money(report: Mapping[str, Any]) -> list[str]:
         rows = []
         for label, row in ends["mid"][kind].items():
             pct = {e: ends[e][kind][label]["pct"] for e in _ENDS if label in ends[e][kind]}
-            books = _books(pct, lambda one, book: f"{one[book]:.1f}")
+            books = _books(pct, lambda one, book: f"{round(one[book], 1) + 0.0:.1f}")
             rows.append([label, f"{row['sessions']:,}", *books])
         lines += [*table([title, "sessions", "1 DTE, low / high", *_BOOK_TITLES], rows), ""]
     by_rule = report["by_rule"]

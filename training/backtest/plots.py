@@ -21,6 +21,7 @@ _SHOWN = {
 }
 _BOOKS = {"condor_1dte": "#1f4e79", "condor_30_60": "#2e7d32", "alvh": "#c55a11"}
 _APART = 3.0  # highest over lowest equity from which an axis is logarithmic
+_NEAR, _FAR_CENTS = 10_000, 10_000_000  # dollars; cents from which a linear axis hides the small
 _DPI = 110
 
 
@@ -99,6 +100,14 @@ def _figure(rows: int, columns: int, size: tuple[float, float], **shared: Any) -
     return figure, axes
 
 
+def _dates(axes: Any) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(maxticks=8)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+
+
 def _panels(
     path: Path, title: str, levels: Mapping[str, Mapping[float, pd.Series]], *, money: bool
 ) -> None:
@@ -124,6 +133,7 @@ def _panels(
             axes[0, 0].set_yscale("log")
             _few_ticks(axes[0, 0], float(every.min()), float(every.max()))
         axes[0, 0].yaxis.set_major_formatter(_dollars)
+    _dates(axes[0, 0])
     figure.suptitle(title)
     figure.savefig(path, dpi=_DPI)
 
@@ -164,11 +174,14 @@ def _rules(path: Path, ends: Mapping[str, Mapping[str, Mapping[str, int]]]) -> N
         )
     one.set_yticks(np.arange(len(names)), names)
     one.set_ylim(-0.6, len(names) - 0.2)
-    one.set_xscale("symlog", linthresh=10_000)
+    unit = "dollars"
+    if max(abs(row["cents"]) for rows in ends.values() for row in rows.values()) > _FAR_CENTS:
+        one.set_xscale("symlog", linthresh=_NEAR)
+        unit += f", linear within {_dollars(_NEAR)} of zero and logarithmic beyond"
     one.xaxis.set_major_formatter(_dollars)
     one.axvline(0, color="black", lw=0.8)
     one.set_title("Cash by the rule that decided: central marks, and low to high end")
-    one.set_xlabel("dollars, linear within 10k of zero and logarithmic beyond")
+    one.set_xlabel(unit)
     figure.savefig(path, dpi=_DPI)
 
 
@@ -221,5 +234,6 @@ def _outcomes(path: Path, trades: pd.DataFrame) -> None:
         one.set_ylabel("credits kept")
         one.axhline(0, color="black", lw=0.8)
         one.legend(loc="lower left", fontsize=8)
+    _dates(axes[0, 0])
     figure.suptitle("Outcome of each condor at central marks: 1 is the whole credit kept")
     figure.savefig(path, dpi=_DPI)

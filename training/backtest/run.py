@@ -100,15 +100,15 @@ def run(
     head = f"{policy.p_head}_{policy.p_horizon}"
     _tell(progress, 0.01, "reading the market")
     market = load_market(store, start=first_day - _WARM_UP, end=last_day)
-    _tell(progress, 0.03, "building the signals that rules read")
-    features = build(store, at="evening", start=first_day, end=last_day)
-    tape = load_tape(store, market, features, settings.edr)
     sessions = market.sessions
     first = int(sessions.searchsorted(first_day))
     last = int(sessions.searchsorted(last_day, side="right")) - 1
     if last - first < 2:
         raise UsageError("the span holds fewer than three sessions. Choose a longer one.")
     book = _book(home, settings, book_path, sessions[first], float(market.column("close")[first]))
+    _tell(progress, 0.03, "building the signals that rules read")
+    features = build(store, at="evening", start=first_day, end=last_day)
+    tape = load_tape(store, market, features, settings.edr)
     wanted = [(variant, band) for band in BANDS for variant in _alternatives(told)]
     if attribution:
         _tell(progress, 0.06, "asking the walk-forward models without each feature group")

@@ -177,6 +177,7 @@ def _rules(path: Path, ends: Mapping[str, Mapping[str, Mapping[str, int]]]) -> N
     unit = "dollars"
     if max(abs(row["cents"]) for rows in ends.values() for row in rows.values()) > _FAR_CENTS:
         one.set_xscale("symlog", linthresh=_NEAR)
+        one.autoscale(axis="x")  # limits found on the linear scale would cut the longest line
         unit += f", linear within {_dollars(_NEAR)} of zero and logarithmic beyond"
     one.xaxis.set_major_formatter(_dollars)
     one.axvline(0, color="black", lw=0.8)

@@ -240,14 +240,21 @@ def _register(
         signature=infer_signature(example, answer, params={"at": details["example_at"]}),
         input_example=example,
         pip_requirements=details["requirements"],
-        registered_model_name=settings.registered_model,
     )
-    number = str(logged.registered_model_version)
-    client.update_registered_model(settings.registered_model, DESCRIPTION)
-    client.update_model_version(settings.registered_model, number, details["note"])
+    name = settings.registered_model
+    # the client registers without a word; `log_model` would print two lines into the screen
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    client.update_registered_model(name, DESCRIPTION)
+    version = client.create_model_version(
+        name,
+        source=logged.model_uri,
+        run_id=logged.run_id,
+        description=details["note"],
+        model_id=logged.model_id,
+    )
+    number = str(version.version)
     for key in ("until", "config_hash", "data_hash"):
-        client.set_model_version_tag(settings.registered_model, number, key, str(report[key]))
-    client.set_model_version_tag(
-        settings.registered_model, number, "fallback", str(report["fallback"]).lower()
-    )
-    client.set_model_version_tag(settings.registered_model, number, "model_version", model_version)
+        client.set_model_version_tag(name, number, key, str(report[key]))
+    client.set_model_version_tag(name, number, "fallback", str(report["fallback"]).lower())
+    client.set_model_version_tag(name, number, "model_version", model_version)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from features.bands import band_name
@@ -106,12 +105,6 @@ class Bundle:
         vix = spine["vix_close"].reindex(features.index).to_numpy(float)
         regimes = [band_name(float(v)) for v in vix]
         return explain_rows(forecaster, features, spine, regimes, fallback=self.fallback)
-
-    def paths(
-        self, *, at: str, spine: pd.DataFrame, sessions: pd.DatetimeIndex, horizon: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Simulate paths of the prior; see `PathPrior.sample`."""
-        return self._forecaster(at).prior.sample(spine, sessions, horizon)
 
     def prior(self, at: str = "evening") -> PathPrior:
         """Path prior of a moment."""

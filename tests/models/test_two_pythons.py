@@ -32,7 +32,7 @@ folder = Path(sys.argv[1])
 tables = [pd.read_parquet(folder / f"{name}.parquet") for name in ("features", "spine")]
 bundle = load_bundle(next((folder / "bundles").iterdir()))
 told = bundle.forecast(at="evening", features=tables[0], spine=tables[1])
-paths = bundle.paths(at="evening", spine=tables[1], sessions=tables[0].index[:2], horizon=21)
+paths = bundle.prior("evening").sample(tables[1], tables[0].index[:2], 21)
 print(json.dumps({
     "python": sys.version.split()[0], "numpy": np.__version__,
     "told": [dataclasses.asdict(session) for session in told],
@@ -77,6 +77,6 @@ def test_both_interpreters_give_the_same_numbers(fitted: Any, tmp_path: Path) ->
     worst = max(abs(mine[name] - other[name]) for name in mine)
     print(f"{theirs['python']} numpy {theirs['numpy']}: {len(mine)} numbers, worst {worst:.1e}")
     assert worst <= TOLERANCE
-    paths = bundle.paths(at="evening", spine=spine, sessions=rows.index[:2], horizon=21)
+    paths = bundle.prior("evening").sample(spine, rows.index[:2], 21)
     for a, b in zip(paths, theirs["paths"], strict=True):
         np.testing.assert_allclose(a, np.array(b), rtol=0, atol=TOLERANCE)

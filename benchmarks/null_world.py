@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 CRYPTO = ("liquidations", "crypto technicals", "closed window")
-HEADS = {"evening": ("shift_up_5", "shift_down_5"), "preopen": ("spike_1", "breach_1")}
+HEADS = {"evening": ("shift_up_5",), "preopen": ("spike_1",)}
 NULL_YEARS, PLANTED_YEARS, PLANTED_LINK = 12, 20, 3.0
 
 

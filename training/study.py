@@ -20,7 +20,7 @@ from features.errors import UsageError
 from features.home import Home
 from training.search_space import SPACE, default_parameters, suggest, with_parameters
 from training.tuning_folds import TuningFolds, fold_ground, fold_losses, relative_loss
-from training.walk_forward import single_threaded_children
+from training.workers import leave_with_parent, single_threaded_children
 
 __all__ = ["Study", "default_lay", "open_study", "run_trials", "trial_table"]
 
@@ -132,7 +132,10 @@ def run_trials(
         _loop(*work, ground=ground, progress=progress)
         return
     context = multiprocessing.get_context("spawn")
-    with single_threaded_children(), ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with (
+        single_threaded_children(),
+        ProcessPoolExecutor(workers, mp_context=context, initializer=leave_with_parent) as pool,
+    ):
         waiting = [pool.submit(_loop, *work, number) for number in range(workers)]
         for future in as_completed(waiting):
             future.result()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
-import os
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import pandas as pd
 
 from features.errors import DataError
 from training.splits import Fold
+from training.workers import leave_with_parent, single_threaded_children
 
 __all__ = ["BASE_COLUMNS", "Job", "baseline_columns", "jobs_for", "run_jobs", "scored_rows"]
 
@@ -195,7 +195,7 @@ def _executor(
     with (
         single_threaded_children(),
         ProcessPoolExecutor(
-            processes, mp_context=context, initializer=_share, initargs=(datasets, settings, None)
+            processes, mp_context=context, initializer=_start, initargs=(datasets, settings)
         ) as pool,
     ):
 
@@ -211,20 +211,9 @@ def _executor(
         yield submit
 
 
-@contextmanager
-def single_threaded_children() -> Iterator[None]:
-    """Start processes whose BLAS and OpenMP use one thread; the workers are the parallelism."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+def _start(datasets: Mapping[str, Any], settings: Any) -> None:
+    leave_with_parent()
+    _share(datasets, settings, None)
 
 
 def _share(datasets: Mapping[str, Any], settings: Any, lay: Lay | None) -> None:

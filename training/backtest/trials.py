@@ -15,6 +15,7 @@ from training.backtest.forecasts import Forecasts
 from training.backtest.shelf import Shelf
 from training.backtest.states import Tape
 from training.backtest.variants import Variant
+from training.workers import leave_with_parent
 
 __all__ = ["Plan", "deal", "run_all"]
 
@@ -74,7 +75,9 @@ def run_all(
     _PLAN = plan
     context = multiprocessing.get_context("fork")
     # one worker a lane: it prices a band's options once and drops them before the next band
-    pools = [ProcessPoolExecutor(1, mp_context=context) for _ in lanes]
+    pools = [
+        ProcessPoolExecutor(1, mp_context=context, initializer=leave_with_parent) for _ in lanes
+    ]
     try:
         futures = {
             pool.submit(_work, variant, band): (variant.name, band)

@@ -185,7 +185,8 @@ def _group_gains(figure: Any, groups: pd.DataFrame) -> None:
     moments = list(dict.fromkeys(groups["at"]))
     label = (groups["head"] + " " + groups["horizon"].astype(str)).str.strip()
     most = max(label[groups["at"] == at].nunique() for at in moments)
-    figure.set_size_inches(4.2 * len(moments) + 1.5, 1.5 + 0.16 * len(names) * most)
+    height = 1.5 + 0.16 * len(names) * most
+    figure.set_size_inches(4.2 * len(moments) + 1.5, height)
     axes = figure.subplots(1, len(moments), sharey=True, squeeze=False)[0]
     for axis, at in zip(axes, moments, strict=True):
         questions = list(dict.fromkeys(label[groups["at"] == at]))
@@ -205,7 +206,9 @@ def _group_gains(figure: Any, groups: pd.DataFrame) -> None:
             )
         axis.axvline(0.0, color=INK, linewidth=0.8)
         axis.set(title=at, xlabel="gain of keeping it, 90 % interval", ylim=(len(names), -0.2))
-        axis.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12))
+        axis.legend(
+            frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.6 / height)
+        )
     for axis in axes:
         axis.locator_params(axis="x", nbins=5)
         for border in range(1, len(names)):

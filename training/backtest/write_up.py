@@ -74,7 +74,7 @@ def verdict(variants: dict[str, Any]) -> str:
         return f"The forecast overlay does not help: it costs money, {span}."
     return (
         "The forecast overlay does not help demonstrably: its gain over the rules without "
-        f"forecasts lies {span} (90 % intervals over the marking band), which includes nothing."
+        f"forecasts lies {span} (90 % intervals over the marking band), which includes zero."
     )
 
 

@@ -130,7 +130,7 @@ def plain(value: Any) -> list[dict[str, Any]]:
 def without_pushes(document: dict[str, Any]) -> dict[str, Any]:
     """Give the document with empty contributions where `pack` keeps them."""
     heads = [
-        {**head, "contributions": []} if isinstance(head["contributions"], Pushes) else head
+        {**head, "contributions": []} if isinstance(head.get("contributions"), Pushes) else head
         for head in document["heads"]
     ]
     return {**document, "heads": heads}
@@ -151,8 +151,8 @@ def pack(document: Mapping[str, Any]) -> tuple[str, bytes] | None:
     DataError
         If a push or value is infinite.
     """
-    heads = document.get("heads", ())
-    found = [h["contributions"] for h in heads if isinstance(h["contributions"], Pushes)]
+    told = [head.get("contributions") for head in document.get("heads", ())]
+    found = [pushes for pushes in told if isinstance(pushes, Pushes)]
     if not found:
         return None
     names, text, maps = _union(tuple(p.names for p in found))
@@ -163,9 +163,7 @@ def pack(document: Mapping[str, Any]) -> tuple[str, bytes] | None:
     log_odds = np.concatenate([p.log_odds for p in found])
     if not np.isfinite(log_odds).all() or np.isinf(values).any():
         raise DataError("a push is not finite. Expected finite numbers; the bundle is damaged.")
-    counts = [
-        len(h["contributions"]) if isinstance(h["contributions"], Pushes) else 0 for h in heads
-    ]
+    counts = [len(pushes) if isinstance(pushes, Pushes) else 0 for pushes in told]
     parts = (
         values.astype("<f8"),
         np.array(counts, "<u4"),

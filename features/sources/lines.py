@@ -51,17 +51,24 @@ def tidied_file(raw: RawFile, layout: Layout, *, now: pd.Timestamp) -> TidiedFil
     rows = raw.rows[~raw.rows.index.isin(list(faults))] if faults else raw.rows
     if layout.tidy is None:
         raise DataError(f"is not stored: {layout.not_stored}")
+    if rows.empty:
+        _refuse_bad(faults, raw.lines)
+        return TidiedFile(layout, raw, [], faults)
     parts = [_checked(part, now, faults) for part in layout.tidy(rows)]
-    if len(faults) > BAD_SHARE * raw.lines:
-        line, reason = min(faults.items())
-        raise DataError(
-            f"{len(faults)} of {raw.lines} lines are bad, more than {BAD_SHARE:.0%}; "
-            f"the first is line {line}: {reason}"
-        )
+    _refuse_bad(faults, raw.lines)
     if faults:
         bad = list(faults)
         parts = [replace(part, rows=part.rows[~part.rows.index.isin(bad)]) for part in parts]
     return TidiedFile(layout, raw, parts, faults)
+
+
+def _refuse_bad(faults: Faults, lines: int) -> None:
+    if len(faults) > BAD_SHARE * lines:
+        line, reason = min(faults.items())
+        raise DataError(
+            f"{len(faults)} of {lines} lines are bad, more than {BAD_SHARE:.0%}; "
+            f"the first is line {line}: {reason}"
+        )
 
 
 def _checked(part: Part, now: pd.Timestamp, faults: Faults) -> Part:

@@ -20,9 +20,10 @@ from features.errors import UsageError
 from features.home import Home
 from training.search_space import SPACE, default_parameters, suggest, with_parameters
 from training.tuning_folds import TuningFolds, fold_ground, fold_losses, relative_loss
+from training.walk_forward import default_lay
 from training.workers import leave_with_parent, single_threaded_children
 
-__all__ = ["Study", "default_lay", "open_study", "run_trials", "trial_table"]
+__all__ = ["Study", "open_study", "run_trials", "trial_table"]
 
 Progress = Callable[[float, str], None]
 STARTUP_TRIALS = 8
@@ -168,13 +169,6 @@ def trial_table(study: Study) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def default_lay() -> Any:
-    """Return `lay_ground` of the models room; imported late, because it loads LightGBM."""
-    from models.bundle import lay_ground
-
-    return lay_ground
 
 
 def _grounds(dataset: Any, folds: TuningFolds, model: Any, lay: Any) -> Callable[[int], Any]:

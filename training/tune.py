@@ -27,6 +27,7 @@ from training.settings import TrainingSettings, load_settings
 from training.splits import walk_forward_folds
 from training.study import Study, open_study, run_trials, trial_table
 from training.tuning_folds import TuningFolds, build_folds, fold_ground, fold_losses
+from training.walk_forward import default_lay
 
 __all__ = ["TuneReport", "tune", "tune_dataset"]
 
@@ -216,8 +217,6 @@ def _report(
     workers: int,
     lay: Any,
 ) -> TuneReport:
-    from training.study import default_lay
-
     table = trial_table(study)
     done = table[table["state"] == "complete"]
     best = done.iloc[int(done["loss"].to_numpy(dtype=float).argmin())]

@@ -23,7 +23,15 @@ from features.errors import DataError
 from training.splits import Fold
 from training.workers import leave_with_parent, single_threaded_children
 
-__all__ = ["BASE_COLUMNS", "Job", "baseline_columns", "jobs_for", "run_jobs", "scored_rows"]
+__all__ = [
+    "BASE_COLUMNS",
+    "Job",
+    "baseline_columns",
+    "default_lay",
+    "jobs_for",
+    "run_jobs",
+    "scored_rows",
+]
 
 Progress = Callable[[float, str], None]
 
@@ -95,7 +103,6 @@ class Result:
     job: Job
     forecasts: pd.DataFrame | None
     forecaster: Any
-    seconds: float
 
 
 Lay = Callable[..., Any]
@@ -221,12 +228,9 @@ def _share(datasets: Mapping[str, Any], settings: Any, lay: Lay | None) -> None:
 
 
 def _run(batch: Batch) -> list[tuple[int, Result]]:
-    from time import perf_counter
-
-    lay = _SHARED["lay"] or _default_lay()
+    lay = _SHARED["lay"] or default_lay()
     done, ground = [], None
     for index, job in batch:
-        began = perf_counter()
         dataset = _shown(_SHARED["datasets"][job.at], job)
         settings = _SHARED["settings"] if job.settings is None else job.settings
         if ground is None:
@@ -243,17 +247,7 @@ def _run(batch: Batch) -> list[tuple[int, Result]]:
             forecasts = forecaster.predict(dataset, job.test, light=job.light)
             if job.keep is not None:
                 _write_fold(job.keep, job, forecaster)
-        done.append(
-            (
-                index,
-                Result(
-                    job,
-                    forecasts,
-                    forecaster if job.test is None else None,
-                    perf_counter() - began,
-                ),
-            )
-        )
+        done.append((index, Result(job, forecasts, forecaster if job.test is None else None)))
     return done
 
 
@@ -268,7 +262,8 @@ def _shown(dataset: Any, job: Job) -> Any:
     return dataclasses.replace(dataset, features=features, inputs=inputs)
 
 
-def _default_lay() -> Lay:
+def default_lay() -> Lay:
+    """Return `lay_ground` of the models room; imported late, because it loads LightGBM."""
     from models.bundle import lay_ground
 
     return lay_ground

@@ -34,22 +34,24 @@ def weighted(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.asarray(total)
 
 
-def ret_inputs(s: State) -> np.ndarray:
-    """Stack the inputs of the return scale: VIX move, mean absolute returns, last fall."""
-    size = np.abs(s.ret)
+def ret_inputs(s: State, move_of_range: float) -> np.ndarray:
+    """Stack the inputs of the return scale: VIX move, mean sizes of sessions, falls."""
+    fall = np.maximum(-s.ret, 0.0)
+    size = s.size(move_of_range)
     return np.column_stack(
         [
             np.full(len(s), 1e-2),
             expected_move(np.exp(s.log_vix)),
             window_mean(size, 5),
             window_mean(size, 21),
-            np.maximum(-s.ret, 0.0),
+            fall,
+            window_mean(fall, 5),
         ]
     )
 
 
 def mean_inputs(s: State) -> np.ndarray:
-    """Stack the inputs of the mean change of log VIX: level, its means, last return."""
+    """Stack the inputs of the mean change of log VIX: level, its means, returns."""
     v = s.log_vix
     return np.column_stack(
         [
@@ -59,15 +61,22 @@ def mean_inputs(s: State) -> np.ndarray:
             window_mean(v, 21),
             window_mean(v, HISTORY),
             s.ret,
+            window_mean(s.ret, 5),
         ]
     )
 
 
 def vix_scale_inputs(s: State) -> np.ndarray:
-    """Stack the inputs of the scale of log VIX changes: mean absolute changes."""
+    """Stack the inputs of the scale of log VIX changes: mean changes, rise above 21 sessions."""
     size = np.abs(s.d_log_vix)
     return np.column_stack(
-        [np.full(len(s), 1e-2), window_mean(size, 5), window_mean(size, 21), size]
+        [
+            np.full(len(s), 1e-2),
+            window_mean(size, 5),
+            window_mean(size, 21),
+            size,
+            np.maximum(s.log_vix - window_mean(s.log_vix, 21), 0.0),
+        ]
     )
 
 

@@ -2,10 +2,12 @@
 
 One step of a path, from what is known so far:
 
-* scale of the return: a non-negative linear HAR of absolute returns on VIX and on mean absolute
-  returns of 5 and 21 sessions, and on the last fall;
-* mean of the change of log VIX: HAR on its level and means over 5, 21 and 63 sessions, and the
-  last return; its scale: a non-negative HAR of absolute changes;
+* scale of the return: a non-negative linear HAR of absolute returns on VIX, on the mean size of
+  the last 5 and 21 sessions (by their true range, which says more than the absolute return; for
+  sessions already simulated by the latter), on the last fall and on the mean fall of 5 sessions;
+* mean of the change of log VIX: HAR on its level and means over 5, 21 and 63 sessions, and on the
+  last return and the mean return of 5; its scale: a non-negative HAR of absolute changes, and how
+  far the level stands above its mean of 21 sessions;
 * the pair (return residual, VIX residual) of one past session, each divided by its own scale then
   and multiplied by the scale now. Drawn in pairs, so the leverage effect survives;
 * the overnight part of the return: that of the same past session where its open is believed (the
@@ -135,7 +137,7 @@ class PathPrior:
         """Simulate and count, for sessions whose state is known; see `PathOdds`."""
         s = state(spine)
         rows = s.rows(sessions)
-        return simulate_odds(starts(s, rows), self.draws(), self.dynamics)
+        return simulate_odds(starts(s, rows, self.dynamics), self.draws(), self.dynamics)
 
     def probabilities(
         self,
@@ -172,7 +174,7 @@ class PathPrior:
         if known.size == 0:
             return out
         law = dynamics or self.dynamics
-        values = simulate_odds(starts(s, known), self.draws(), law).columns()
+        values = simulate_odds(starts(s, known, law), self.draws(), law).columns()
         values |= next_session_odds(law, self.pairs, self.opens, s, known)
         for name in out.columns:
             out.loc[where, name] = values[name]
@@ -267,7 +269,9 @@ class PathPrior:
                 f"the {HISTORY + 1} SPX and VIX closes up to {first:%Y-%m-%d} are not all known. "
                 "Import them, or choose another session."
             )
-        return simulate_paths(starts(s, rows), self.draws(), self.dynamics, steps=horizon)
+        return simulate_paths(
+            starts(s, rows, self.dynamics), self.draws(), self.dynamics, steps=horizon
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers."""

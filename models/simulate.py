@@ -43,11 +43,14 @@ class PathOdds:
     bands: dict[int, np.ndarray]
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Probability columns by head id; NaN where a shift has nowhere to go."""
+        """Probability columns by head id; NaN where a shift has nowhere to go.
+
+        Half a path is added to each side: none of a thousand is not never.
+        """
         out: dict[str, np.ndarray] = {}
         for name, counts in self._heads().items():
             for h, groups in counts.items():
-                out[f"{name}_{h}"] = groups.sum(axis=1) / self.paths
+                out[f"{name}_{h}"] = (groups.sum(axis=1) + 0.5) / (self.paths + 1.0)
         return out
 
     def errors(self) -> dict[str, np.ndarray]:

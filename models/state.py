@@ -53,8 +53,10 @@ class State:
         Changes of log VIX and of log SPX from the session before.
     overnight, intraday : ndarray
         Log of open over previous close and of close over open; NaN where the open is unknown.
-    high_low : ndarray
-        Log of high over low; NaN where unknown.
+    true_range : ndarray
+        Log of the highest over the lowest of high, low and previous close (Wilder 1978); NaN where
+        unknown. It includes the gap at the open, as the return does. High over low does so only
+        while the recorded open repeats the last close, which it did for most of history.
     rise, fall : ndarray
         Log of high and of low over open; NaN where unknown.
     """
@@ -66,12 +68,29 @@ class State:
     ret: np.ndarray
     overnight: np.ndarray
     intraday: np.ndarray
-    high_low: np.ndarray
+    true_range: np.ndarray
     rise: np.ndarray
     fall: np.ndarray
 
     def __len__(self) -> int:
         return len(self.sessions)
+
+    def size(self, move_of_range: float) -> np.ndarray:
+        """Size of each session in units of an absolute return.
+
+        Parameters
+        ----------
+        move_of_range : float
+            Mean absolute return over mean true range.
+
+        Returns
+        -------
+        ndarray
+            The range says more of a session's volatility than its two closes (Parkinson 1980;
+            Alizadeh, Brandt and Diebold 2002). The absolute return where it is unknown.
+        """
+        known = ~np.isnan(self.true_range)
+        return np.where(known, move_of_range * self.true_range, np.abs(self.ret))
 
     def rows(self, sessions: pd.DatetimeIndex) -> np.ndarray:
         """Row of each session.
@@ -117,7 +136,7 @@ def state(spine: pd.DataFrame) -> State:
         ret=np.log(close / before),
         overnight=np.log(opening / before),
         intraday=np.log(close / opening),
-        high_low=np.log(high / low),
+        true_range=np.log(np.maximum(high, before) / np.minimum(low, before)),
         rise=np.log(high / opening),
         fall=np.log(low / opening),
     )

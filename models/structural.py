@@ -49,7 +49,7 @@ def structural_inputs(spine: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Index of the spine, float64. `log_rv1`, `log_rv5`, `log_rv21`, `log_rv63`: log of realised
         volatility in annual points over so many sessions; `log_range5`, `log_range21`: the same
-        from the high-low range (Parkinson); `down_share5`, `down_share21`: share of the squared
+        from the true range (Parkinson); `down_share5`, `down_share21`: share of the squared
         returns that fell; `ret1`, `ret5`, `ret21`: log returns over the expected move of their
         span; `dvix1`, `dvix5`: changes of log VIX; `vix_gap63`: log VIX less its mean of 63
         sessions; `drawdown63`: log of close over its highest of 63 sessions; `vix_spline_*`:
@@ -64,7 +64,7 @@ def structural_inputs(spine: pd.DataFrame) -> pd.DataFrame:
     squares = s.ret**2
     for width in (1, 5, 21, HISTORY):
         out[f"log_rv{width}"] = _log_vol(window_mean(squares, width))
-    parkinson = s.high_low**2 / (4.0 * np.log(2.0))
+    parkinson = s.true_range**2 / (4.0 * np.log(2.0))
     down = np.where(s.ret < 0, squares, 0.0)
     for width in (5, 21):
         out[f"log_range{width}"] = _log_vol(window_mean(parkinson, width))

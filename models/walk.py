@@ -58,13 +58,17 @@ class Draws:
 
 @dataclass(frozen=True)
 class Starts:
-    """What is known at t, one row a session; histories run from the oldest to t."""
+    """What is known at t, one row a session; histories run from the oldest to t.
+
+    `size` is that of past sessions by their range, as `State.size`; a simulated session has its
+    absolute return in its place. `rets` are returns.
+    """
 
     vix: np.ndarray
     log_vix: np.ndarray
-    abs_ret: np.ndarray
+    size: np.ndarray
     abs_dvix: np.ndarray
-    ret: np.ndarray
+    rets: np.ndarray
     squares21: np.ndarray
 
     def part(self, where: slice) -> Starts:
@@ -72,7 +76,7 @@ class Starts:
         return Starts(*(getattr(self, name)[where] for name in self.__dataclass_fields__))
 
 
-def starts(s: State, rows: np.ndarray) -> Starts:
+def starts(s: State, rows: np.ndarray, model: Dynamics) -> Starts:
     """Gather the windows that the simulation needs."""
     back = np.arange(HISTORY - 1, -1, -1)
     at = rows[:, None] - back[None, :]
@@ -85,7 +89,8 @@ def starts(s: State, rows: np.ndarray) -> Starts:
     squares = np.zeros(len(rows))
     for j in range(REALISED_WINDOW - 1, -1, -1):
         squares = squares + ret[:, j] * ret[:, j]
-    return Starts(s.vix[rows], log_vix, np.abs(ret), np.abs(dvix), ret[:, -1], squares)
+    size = np.where(ok, s.size(model.move_of_range)[np.maximum(recent, 0)], np.nan)
+    return Starts(s.vix[rows], log_vix, size, np.abs(dvix), ret, squares)
 
 
 # Step, returns, log VIX and scales of the returns, each by session and path.
@@ -101,23 +106,27 @@ def walk(start: Starts, draws: Draws, model: Dynamics, see: See, *, steps: int) 
     # Known-history sums that leave the windows are folded into one number a session and step,
     # so that the inner loop touches only what the paths add.
     log_vix = np.repeat(start.log_vix[:, -1:], paths, axis=1)
-    ret = np.repeat(start.ret[:, None], paths, axis=1)
-    old_vix, old_ret, old_dvix = start.log_vix, start.abs_ret, start.abs_dvix
+    ret = np.repeat(start.rets[:, -1:], paths, axis=1)
+    old_vix, old_size, old_dvix = start.log_vix, start.size, start.abs_dvix
+    old_ret, old_fall = start.rets, np.maximum(-start.rets, 0.0)
     sums = {
         "v5": _sum(old_vix, 5),
         "v21": _sum(old_vix, 21),
         "v63": _sum(old_vix, 63),
+        "s5": _sum(old_size, 5),
+        "s21": _sum(old_size, 21),
         "r5": _sum(old_ret, 5),
-        "r21": _sum(old_ret, 21),
+        "f5": _sum(old_fall, 5),
         "d5": _sum(old_dvix, 5),
         "d21": _sum(old_dvix, 21),
     }
     new_vix = np.zeros(shape)
-    new_ret = np.zeros(shape)
+    new_size = np.zeros(shape)
     new_dvix = np.zeros(shape)
     last_dvix = np.repeat(old_dvix[:, -1:], paths, axis=1)
-    trail: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    five_vix, five_ret, five_dvix = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    trail: list[tuple[np.ndarray, ...]] = []
+    five_vix, five_size, five_dvix = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    five_ret = np.zeros(shape)
     # Simulated values leave the windows of 21 only on walks longer than that.
     left_vix: np.ndarray | None = None
     keep = 5 if steps <= 21 else 21
@@ -125,12 +134,16 @@ def walk(start: Starts, draws: Draws, model: Dynamics, see: See, *, steps: int) 
     work = np.empty(shape)
     for k in range(1, steps + 1):
         # Scale of the return.
-        known = b[0] * 1e-2 + b[2] / 5.0 * sums["r5"] + b[3] / 21.0 * sums["r21"]
+        known = b[0] * 1e-2 + b[2] / 5.0 * sums["s5"] + b[3] / 21.0 * sums["s21"]
+        known = known + b[5] / 5.0 * sums["f5"]
         np.exp(log_vix, out=scale)
         scale *= to_move
-        np.multiply(five_ret, b[2] / 5.0, out=work)
+        # A fall is half of absolute return less return.
+        np.multiply(five_size, b[2] / 5.0 + b[5] / 10.0, out=work)
         scale += work
-        np.multiply(new_ret, b[3] / 21.0, out=work)
+        np.multiply(five_ret, b[5] / 10.0, out=work)
+        scale -= work
+        np.multiply(new_size, b[3] / 21.0, out=work)
         scale += work
         np.minimum(ret, 0.0, out=work)
         work *= -b[4]
@@ -143,11 +156,18 @@ def walk(start: Starts, draws: Draws, model: Dynamics, see: See, *, steps: int) 
         vix_scale += work
         last_dvix *= d[3]
         vix_scale += last_dvix
+        np.multiply(new_vix, -1.0 / 21.0, out=work)
+        work += log_vix
+        work -= sums["v21"][:, None] / 21.0
+        np.maximum(work, 0.0, out=work)
+        work *= d[4]
+        vix_scale += work
         vix_scale += known[:, None]
         # Mean of the VIX change.
         known = (
             c[0] + c[2] / 5.0 * sums["v5"] + c[3] / 21.0 * sums["v21"] + c[4] / 63.0 * sums["v63"]
         )
+        known = known + c[6] / 5.0 * sums["r5"]
         change = log_vix * c[1]
         np.multiply(five_vix, c[2] / 5.0, out=work)
         change += work
@@ -156,6 +176,8 @@ def walk(start: Starts, draws: Draws, model: Dynamics, see: See, *, steps: int) 
         if left_vix is not None:
             np.multiply(left_vix, c[4] / 63.0, out=work)
             change += work
+        np.multiply(five_ret, c[6] / 5.0, out=work)
+        change += work
         ret *= c[5]
         change += ret
         change += known[:, None]
@@ -167,35 +189,39 @@ def walk(start: Starts, draws: Draws, model: Dynamics, see: See, *, steps: int) 
         log_vix = log_vix + change
         see(k, ret, log_vix, scale)
         # Move the windows.
-        size_ret, size_dvix = np.abs(ret), np.abs(change)
+        size, size_dvix = np.abs(ret), np.abs(change)
         np.copyto(last_dvix, size_dvix)
         new_vix += log_vix
-        new_ret += size_ret
+        new_size += size
         new_dvix += size_dvix
         five_vix += log_vix
-        five_ret += size_ret
+        five_size += size
+        five_ret += ret
         five_dvix += size_dvix
-        trail.append((log_vix, size_ret, size_dvix))
+        trail.append((log_vix, size, size_dvix, ret.copy()))
         if k > 5:
-            gone_vix, gone_ret, gone_dvix = trail[-6]
+            gone_vix, gone_size, gone_dvix, gone_ret = trail[-6]
             five_vix -= gone_vix
+            five_size -= gone_size
             five_ret -= gone_ret
             five_dvix -= gone_dvix
         if k > 21:
-            gone_vix, gone_ret, gone_dvix = trail[0]
+            gone_vix, gone_size, gone_dvix, _ = trail[0]
             new_vix -= gone_vix
-            new_ret -= gone_ret
+            new_size -= gone_size
             new_dvix -= gone_dvix
             left_vix = gone_vix.copy() if left_vix is None else left_vix + gone_vix
         if len(trail) > keep:
             del trail[0]
         if k <= 5:
             sums["v5"] = sums["v5"] - old_vix[:, -6 + k]
+            sums["s5"] = sums["s5"] - old_size[:, -6 + k]
             sums["r5"] = sums["r5"] - old_ret[:, -6 + k]
+            sums["f5"] = sums["f5"] - old_fall[:, -6 + k]
             sums["d5"] = sums["d5"] - old_dvix[:, -6 + k]
         if k <= 21:
             sums["v21"] = sums["v21"] - old_vix[:, -22 + k]
-            sums["r21"] = sums["r21"] - old_ret[:, -22 + k]
+            sums["s21"] = sums["s21"] - old_size[:, -22 + k]
             sums["d21"] = sums["d21"] - old_dvix[:, -22 + k]
         if k < HISTORY:
             sums["v63"] = sums["v63"] - old_vix[:, -64 + k]

@@ -187,5 +187,5 @@ def test_the_width_of_a_booster_is_what_lightgbm_reads(fitted: Any) -> None:
 
 def test_an_older_format_is_refused_with_the_way_out(written: Path) -> None:
     _rewrite(written, "manifest.json", lambda document: document.update(format=1))
-    with pytest.raises(DataError, match=r"format 1, expected 4. Retrain"):
+    with pytest.raises(DataError, match=r"format 1, expected 5. Retrain"):
         load_bundle(written)

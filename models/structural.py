@@ -23,6 +23,7 @@ SEVEN = ("log_vix", "log_rv5", "log_rv21", "ret1", "ret5", "dvix5", "drawdown63"
 VARIANCE = (
     "log_vix",
     "log_rv1",
+    "log_range1",
     "log_rv5",
     "log_rv21",
     "log_rv63",
@@ -48,12 +49,12 @@ def structural_inputs(spine: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Index of the spine, float64. `log_rv1`, `log_rv5`, `log_rv21`, `log_rv63`: log of realised
-        volatility in annual points over so many sessions; `log_range5`, `log_range21`: the same
-        from the true range (Parkinson); `down_share5`, `down_share21`: share of the squared
-        returns that fell; `ret1`, `ret5`, `ret21`: log returns over the expected move of their
-        span; `dvix1`, `dvix5`: changes of log VIX; `vix_gap63`: log VIX less its mean of 63
-        sessions; `drawdown63`: log of close over its highest of 63 sessions; `vix_spline_*`:
-        natural cubic spline of log VIX.
+        volatility in annual points over so many sessions; `log_range1`, `log_range5`,
+        `log_range21`: the same from the true range (Parkinson); `down_share5`, `down_share21`:
+        share of the squared returns that fell; `ret1`, `ret5`, `ret21`: log returns over the
+        expected move of their span; `dvix1`, `dvix5`: changes of log VIX; `vix_gap63`: log VIX
+        less its mean of 63 sessions; `drawdown63`: log of close over its highest of 63 sessions;
+        `vix_spline_*`: natural cubic spline of log VIX.
 
     Notes
     -----
@@ -66,8 +67,9 @@ def structural_inputs(spine: pd.DataFrame) -> pd.DataFrame:
         out[f"log_rv{width}"] = _log_vol(window_mean(squares, width))
     parkinson = s.true_range**2 / (4.0 * np.log(2.0))
     down = np.where(s.ret < 0, squares, 0.0)
-    for width in (5, 21):
+    for width in (1, 5, 21):
         out[f"log_range{width}"] = _log_vol(window_mean(parkinson, width))
+    for width in (5, 21):
         out[f"down_share{width}"] = window_mean(down, width) / (
             window_mean(squares, width) + _FLOOR**2
         )

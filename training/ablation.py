@@ -16,9 +16,9 @@ from typing import Any
 
 import pandas as pd
 
+from training.jobs import Job, jobs_for
 from training.settings import TrainingSettings
 from training.splits import Fold
-from training.walk_forward import Job, jobs_for
 
 __all__ = ["WHOLE", "group_columns", "group_jobs", "heads_of", "own_span", "young_groups"]
 

@@ -14,10 +14,11 @@ from training.evaluate import skill_table
 from training.event_study import STUDY_COLUMNS, event_study
 from training.group_table import group_table, no_groups
 from training.inputs import Inputs
+from training.jobs import Result
 from training.plan import Plan
 from training.settings import TrainingSettings
 from training.translation import SKILL_COLUMNS, translation_study
-from training.walk_forward import Result, scored_rows
+from training.walk_forward import scored_rows
 
 if TYPE_CHECKING:
     from models.translation import Translation

@@ -22,9 +22,10 @@ from training.ablation import group_columns, group_jobs, young_groups
 from training.correction import holm
 from training.evaluate import skill_table
 from training.group_table import FAMILY_LEVEL, group_table
+from training.jobs import jobs_for
 from training.settings import TrainingSettings
 from training.splits import Fold
-from training.walk_forward import Lay, jobs_for, run_jobs, scored_rows
+from training.walk_forward import Lay, run_jobs, scored_rows
 
 __all__ = ["NullRun", "null_run", "permute_labels", "plant_labels", "simulated_datasets"]
 

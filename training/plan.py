@@ -12,9 +12,9 @@ import pandas as pd
 from models.heads import head_keys
 from training.ablation import group_columns, group_jobs, heads_of, young_groups
 from training.inputs import Inputs
+from training.jobs import Job, jobs_for
 from training.settings import TrainingSettings
 from training.splits import Fold, walk_forward_folds
-from training.walk_forward import Job, jobs_for
 
 __all__ = ["Plan", "make_plan"]
 

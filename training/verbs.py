@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,24 +9,21 @@ import typer
 from features.cli import (
     DATA,
     LABORATORY,
-    FromOption,
     HomeOption,
     JsonOption,
-    ToOption,
     last_closed,
     open_home,
-    open_store,
     parse_date,
     print_json,
     progress_bar,
     say,
     show,
 )
+from training.backtest.verbs import backtest_app
 
 app = typer.Typer()
 track_app = typer.Typer(no_args_is_help=True, help="MLflow.")
 app.add_typer(track_app, name="track", rich_help_panel=LABORATORY)
-backtest_app = typer.Typer(no_args_is_help=True, help="Is the simulator honest?")
 app.add_typer(backtest_app, name="backtest", rich_help_panel=LABORATORY)
 
 
@@ -224,80 +220,6 @@ def rollback(
 
     champion = back(open_home(home), reason=reason)
     print_json(asdict(champion)) if as_json else say(f"champion is {champion.model_version}")
-
-
-@backtest_app.command("replicate")
-def backtest_replicate(
-    index: Annotated[str, typer.Argument(help="cndr, put, bfly, bxm or vxth.")],
-    first: FromOption = None,
-    last: ToOption = None,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Rebuild a published Cboe index by its rules from the project's own marks, and compare."""
-    from training.backtest.replicate import replicate
-
-    document = replicate(
-        open_store(home),
-        index,
-        start=parse_date(first, "--from") if first else None,
-        end=parse_date(last, "--to") if last else None,
-    )
-    if as_json:
-        print_json(document)
-        return
-    from features.screen import records_table
-
-    rows = [{"figure": name, "value": value} for name, value in document.items()]
-    show(records_table(f"{index} replicated", rows, ("figure", "value")))
-
-
-@backtest_app.command("run")
-def backtest_run(
-    first: FromOption = None,
-    last: ToOption = None,
-    version: Annotated[
-        str | None, typer.Option(help="Whose forecasts; default the champion's.")
-    ] = None,
-    book: Annotated[
-        Path | None,
-        typer.Option(help="Positions and equity at the start; default the paper account."),
-    ] = None,
-    attribution: Annotated[
-        bool,
-        typer.Option(help="Also replay with each rule, signal and feature group switched off."),
-    ] = True,
-    processes: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Replay the served policy over walk-forward forecasts: did following it help."""
-    from training.backtest.run import run
-
-    with progress_bar("replaying") as progress:
-        document = run(
-            open_home(home),
-            start=parse_date(first, "--from") if first else None,
-            end=parse_date(last, "--to") if last else None,
-            version=version,
-            book_path=book,
-            attribution=attribution,
-            processes=processes,
-            progress=progress,
-        )
-    if as_json:
-        print_json(document)
-    else:
-        from features.screen import records_table
-        from training.backtest.write_up import screen_rows
-
-        say(str(document["verdict"]))
-        rows = screen_rows(document)
-        show(records_table(f"{document['from']} to {document['to']}", rows, tuple(rows[0])))
-        if document["stopped"]:
-            say(str(document["stopped"]))
-        say(str(document["one_day_marks"]))
-        say(f"tables and plots: {document['folder']}")
 
 
 @app.command(rich_help_panel=LABORATORY)

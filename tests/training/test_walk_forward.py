@@ -10,8 +10,9 @@ import pytest
 
 from features.errors import DataError
 from models.heads import HeadKey
+from training.jobs import Job, jobs_for
 from training.splits import walk_forward_folds
-from training.walk_forward import Job, jobs_for, run_jobs, scored_rows
+from training.walk_forward import run_jobs, scored_rows
 
 
 def folds_of(world: SimpleNamespace) -> list[Any]:

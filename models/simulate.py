@@ -5,9 +5,11 @@ Sessions are processed in chunks whose arrays stay in the cache, on as many thre
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
@@ -26,9 +28,11 @@ from models.walk import Draws, Starts, walk
 __all__ = ["STEPS", "PathOdds", "simulate_odds", "simulate_paths"]
 
 STEPS = max(EVENING_HORIZONS)
-CHUNK_CELLS = 32_000
+CHUNK_CELLS = 16_000
 GROUPS = 20
 THREADS = 2
+
+Made = TypeVar("Made")
 
 
 @dataclass
@@ -74,17 +78,7 @@ class PathOdds:
 def simulate_odds(start: Starts, draws: Draws, model: Dynamics) -> PathOdds:
     """Count, over the paths of each session, how often each head's event happens."""
     n, paths = len(start.vix), draws.ret.shape[1]
-    rows = max(1, CHUNK_CELLS // paths)
-    pieces = [slice(i, min(i + rows, n)) for i in range(0, n, rows)]
-
-    def run(piece: slice) -> PathOdds:
-        return _count(start.part(piece), draws, model)
-
-    if len(pieces) == 1:
-        done = [run(pieces[0])]
-    else:
-        with ThreadPoolExecutor(THREADS) as pool:
-            done = list(pool.map(run, pieces))
+    done = _in_pieces(n, paths, lambda piece: _count(start.part(piece), draws, model))
 
     def join(name: str) -> dict[int, np.ndarray]:
         return {h: np.concatenate([getattr(d, name)[h] for d in done]) for h in EVENING_HORIZONS}
@@ -104,12 +98,16 @@ def _count(start: Starts, draws: Draws, model: Dynamics) -> PathOdds:
     below = np.zeros((n, paths), np.int8)
     total = np.zeros((n, paths))
     square = np.empty((n, paths))
+    beyond = np.empty((n, paths), bool)
+    one = beyond.view(np.int8)
     odds = PathOdds(paths, {}, {}, {}, {}, {})
     edges = np.log(np.array(BAND_EDGES))
 
     def see(step: int, ret: np.ndarray, log_vix: np.ndarray, scale: np.ndarray) -> None:
-        np.add(above, log_vix >= log_upper, out=above, casting="unsafe")
-        np.add(below, log_vix < log_lower, out=below, casting="unsafe")
+        np.greater_equal(log_vix, log_upper, out=beyond)
+        np.add(above, one, out=above)
+        np.less(log_vix, log_lower, out=beyond)
+        np.add(below, one, out=below)
         np.multiply(ret, ret, out=square)
         np.add(total, square, out=total)
         if step not in EVENING_HORIZONS:
@@ -140,17 +138,31 @@ def simulate_paths(
         Cumulative log return since t, log VIX, and the scale of each step's return (its mean
         absolute size).
     """
-    shape = (len(start.vix), draws.ret.shape[1], steps)
-    returns, vix, scales = np.empty(shape), np.empty(shape), np.empty(shape)
+    n, paths = len(start.vix), draws.ret.shape[1]
+    # a step at a time is written, so steps come first in memory
+    returns, vix, scales = (np.empty((steps, n, paths)) for _ in range(3))
 
-    def see(step: int, ret: np.ndarray, log_vix: np.ndarray, scale: np.ndarray) -> None:
-        before = returns[:, :, step - 2] if step > 1 else 0.0
-        returns[:, :, step - 1] = before + ret
-        vix[:, :, step - 1] = log_vix
-        scales[:, :, step - 1] = scale
+    def run(piece: slice) -> None:
+        def see(step: int, ret: np.ndarray, log_vix: np.ndarray, scale: np.ndarray) -> None:
+            before = returns[step - 2, piece] if step > 1 else 0.0
+            np.add(before, ret, out=returns[step - 1, piece])
+            vix[step - 1, piece] = log_vix
+            scales[step - 1, piece] = scale
 
-    walk(start, draws, model, see, steps=steps)
-    return returns, vix, scales
+        walk(start.part(piece), draws, model, see, steps=steps)
+
+    _in_pieces(n, paths, run)
+    return tuple(np.moveaxis(told, 0, 2) for told in (returns, vix, scales))
+
+
+def _in_pieces(n: int, paths: int, run: Callable[[slice], Made]) -> list[Made]:
+    """Deal sessions to threads in pieces that the cache holds."""
+    rows = max(1, CHUNK_CELLS // paths)
+    pieces = [slice(i, min(i + rows, n)) for i in range(0, n, rows)]
+    if len(pieces) == 1:
+        return [run(pieces[0])]
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(run, pieces))
 
 
 def _groups(hits: np.ndarray) -> np.ndarray:

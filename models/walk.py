@@ -93,8 +93,23 @@ def starts(s: State, rows: np.ndarray, model: Dynamics) -> Starts:
     return Starts(s.vix[rows], log_vix, size, np.abs(dvix), ret, squares)
 
 
-# Step, returns, log VIX and scales of the returns, each by session and path.
+# Step, returns, log VIX and scales of the returns, each by session and path; arrays that the next
+# step overwrites.
 See = Callable[[int, np.ndarray, np.ndarray, np.ndarray], None]
+
+
+class _Trail:
+    """Log VIX, returns and sizes of the moves of the last steps, in arrays used again and again."""
+
+    def __init__(self, shape: tuple[int, int], steps: int) -> None:
+        # Simulated values leave the windows of 21 only on walks longer than that.
+        self.depth = 6 if steps <= 21 else 22
+        self.arrays = tuple(np.empty((self.depth, *shape)) for _ in range(4))
+
+    def at(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Log VIX, return, its size, size of the VIX change of a step."""
+        vix, ret, size, dvix = (array[step % self.depth] for array in self.arrays)
+        return vix, ret, size, dvix
 
 
 def walk(start: Starts, draws: Draws, model: Dynamics, see: See, *, steps: int) -> None:
@@ -105,8 +120,6 @@ def walk(start: Starts, draws: Draws, model: Dynamics, see: See, *, steps: int) 
     to_move = b[1] / (np.sqrt(float(TRADING_DAYS)) * 100.0)
     # Known-history sums that leave the windows are folded into one number a session and step,
     # so that the inner loop touches only what the paths add.
-    log_vix = np.repeat(start.log_vix[:, -1:], paths, axis=1)
-    ret = np.repeat(start.rets[:, -1:], paths, axis=1)
     old_vix, old_size, old_dvix = start.log_vix, start.size, start.abs_dvix
     old_ret, old_fall = start.rets, np.maximum(-start.rets, 0.0)
     sums = {
@@ -120,33 +133,31 @@ def walk(start: Starts, draws: Draws, model: Dynamics, see: See, *, steps: int) 
         "d5": _sum(old_dvix, 5),
         "d21": _sum(old_dvix, 21),
     }
-    new_vix = np.zeros(shape)
-    new_size = np.zeros(shape)
-    new_dvix = np.zeros(shape)
-    last_dvix = np.repeat(old_dvix[:, -1:], paths, axis=1)
-    trail: list[tuple[np.ndarray, ...]] = []
-    five_vix, five_size, five_dvix = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    five_ret = np.zeros(shape)
-    # Simulated values leave the windows of 21 only on walks longer than that.
-    left_vix: np.ndarray | None = None
-    keep = 5 if steps <= 21 else 21
-    scale, vix_scale = np.empty(shape), np.empty(shape)
-    work = np.empty(shape)
+    trail = _Trail(shape, steps)
+    log_vix, ret, size, size_dvix = trail.at(0)
+    np.copyto(ret, start.rets[:, -1:])
+    np.copyto(log_vix, start.log_vix[:, -1:])
+    np.copyto(size_dvix, old_dvix[:, -1:])
+    np.abs(ret, out=size)
+    new_vix, new_size, new_dvix = (np.zeros(shape) for _ in range(3))
+    five_vix, five_ret, five_size, five_dvix = (np.zeros(shape) for _ in range(4))
+    left_vix = np.zeros(shape) if steps > 22 else None
+    scale, vix_scale, change, work = (np.empty(shape) for _ in range(4))
     for k in range(1, steps + 1):
         # Scale of the return.
         known = b[0] * 1e-2 + b[2] / 5.0 * sums["s5"] + b[3] / 21.0 * sums["s21"]
         known = known + b[5] / 5.0 * sums["f5"]
         np.exp(log_vix, out=scale)
         scale *= to_move
-        # A fall is half of absolute return less return.
+        # A fall is half of the size less the move, to the last bit and faster than a minimum.
         np.multiply(five_size, b[2] / 5.0 + b[5] / 10.0, out=work)
         scale += work
         np.multiply(five_ret, b[5] / 10.0, out=work)
         scale -= work
         np.multiply(new_size, b[3] / 21.0, out=work)
         scale += work
-        np.minimum(ret, 0.0, out=work)
-        work *= -b[4]
+        np.subtract(ret, size, out=work)
+        work *= -0.5 * b[4]
         scale += work
         scale += known[:, None]
         # Scale of the VIX change.
@@ -154,8 +165,8 @@ def walk(start: Starts, draws: Draws, model: Dynamics, see: See, *, steps: int) 
         np.multiply(five_dvix, d[1] / 5.0, out=vix_scale)
         np.multiply(new_dvix, d[2] / 21.0, out=work)
         vix_scale += work
-        last_dvix *= d[3]
-        vix_scale += last_dvix
+        np.multiply(size_dvix, d[3], out=work)
+        vix_scale += work
         np.multiply(new_vix, -1.0 / 21.0, out=work)
         work += log_vix
         work -= sums["v21"][:, None] / 21.0
@@ -168,51 +179,50 @@ def walk(start: Starts, draws: Draws, model: Dynamics, see: See, *, steps: int) 
             c[0] + c[2] / 5.0 * sums["v5"] + c[3] / 21.0 * sums["v21"] + c[4] / 63.0 * sums["v63"]
         )
         known = known + c[6] / 5.0 * sums["r5"]
-        change = log_vix * c[1]
+        np.multiply(log_vix, c[1], out=change)
         np.multiply(five_vix, c[2] / 5.0, out=work)
         change += work
         np.multiply(new_vix, c[3] / 21.0 + c[4] / 63.0, out=work)
         change += work
-        if left_vix is not None:
+        if left_vix is not None and k > 22:
             np.multiply(left_vix, c[4] / 63.0, out=work)
             change += work
         np.multiply(five_ret, c[6] / 5.0, out=work)
         change += work
-        ret *= c[5]
-        change += ret
+        np.multiply(ret, c[5], out=work)
+        change += work
         change += known[:, None]
         # Draw.
         vix_scale *= draws.vix[k - 1]
         change += vix_scale
+        before, (log_vix, ret, size, size_dvix) = log_vix, trail.at(k)
+        gone = trail.at(k - 21) if k > 21 else None
         np.multiply(scale, draws.ret[k - 1], out=ret)
         ret += model.drift
-        log_vix = log_vix + change
+        np.add(before, change, out=log_vix)
         see(k, ret, log_vix, scale)
         # Move the windows.
-        size, size_dvix = np.abs(ret), np.abs(change)
-        np.copyto(last_dvix, size_dvix)
+        np.abs(ret, out=size)
+        np.abs(change, out=size_dvix)
         new_vix += log_vix
         new_size += size
         new_dvix += size_dvix
         five_vix += log_vix
-        five_size += size
         five_ret += ret
+        five_size += size
         five_dvix += size_dvix
-        trail.append((log_vix, size, size_dvix, ret.copy()))
         if k > 5:
-            gone_vix, gone_size, gone_dvix, gone_ret = trail[-6]
+            gone_vix, gone_ret, gone_size, gone_dvix = trail.at(k - 5)
             five_vix -= gone_vix
-            five_size -= gone_size
             five_ret -= gone_ret
+            five_size -= gone_size
             five_dvix -= gone_dvix
-        if k > 21:
-            gone_vix, gone_size, gone_dvix, _ = trail[0]
+        if gone is not None and left_vix is not None:
+            gone_vix, _, gone_size, gone_dvix = gone
             new_vix -= gone_vix
             new_size -= gone_size
             new_dvix -= gone_dvix
-            left_vix = gone_vix.copy() if left_vix is None else left_vix + gone_vix
-        if len(trail) > keep:
-            del trail[0]
+            left_vix += gone_vix
         if k <= 5:
             sums["v5"] = sums["v5"] - old_vix[:, -6 + k]
             sums["s5"] = sums["s5"] - old_size[:, -6 + k]

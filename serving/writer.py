@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TicketWriter"]
 
-_CHUNK = 128  # sessions simulated at once: bounds the memory of the paths
+_CHUNK = 32  # sessions simulated at once: bounds the memory of the paths
 
 
 class TicketWriter:

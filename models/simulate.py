@@ -152,7 +152,7 @@ def simulate_paths(
         walk(start.part(piece), draws, model, see, steps=steps)
 
     _in_pieces(n, paths, run)
-    return tuple(np.moveaxis(told, 0, 2) for told in (returns, vix, scales))
+    return np.moveaxis(returns, 0, 2), np.moveaxis(vix, 0, 2), np.moveaxis(scales, 0, 2)
 
 
 def _in_pieces(n: int, paths: int, run: Callable[[slice], Made]) -> list[Made]:

@@ -14,8 +14,6 @@ from features.cascade_sessions import FEATURES
 from features.catalog import PARTS
 from features.checks import TruncatedStore
 from features.sessions import calendar
-from features.sources.simulated import simulate
-from features.sources.tidy import import_folder
 from features.store import MarketStore
 
 NAMES = [f.name for f in FEATURES]
@@ -24,12 +22,8 @@ START, END = "2024-01-02", "2024-12-16"
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> MarketStore:
-    folder = tmp_path_factory.mktemp("cascades")
-    simulate(folder / "files", years=2, seed=4, link=1.0)
-    made = MarketStore(folder / "store")
-    import_folder(made, folder / "files", now=pd.Timestamp("2025-01-10", tz="UTC"))
-    return made
+def store(simulated) -> MarketStore:
+    return MarketStore(simulated(years=2, seed=4, link=1.0) / "market")
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +37,20 @@ def listed(store) -> pd.DataFrame:
     return found
 
 
-def build(store, at="evening") -> pd.DataFrame:
-    return pipeline.build(store, at=at, start=START, end=END, parts=PART)
+@pytest.fixture(scope="module")
+def made(store) -> dict[str, pd.DataFrame]:
+    return {
+        at: pipeline.build(store, at=at, start=START, end=END, parts=PART)
+        for at in ("evening", "preopen")
+    }
 
 
 def inside(listed, begin, end) -> pd.DataFrame:
     return listed[(listed["known"] > begin) & (listed["known"] <= end)]
 
 
-def test_each_cascade_of_the_list_is_new_to_one_evening(store, listed):
-    made = build(store)
+def test_each_cascade_of_the_list_is_new_to_one_evening(made, listed):
+    made = made["evening"]
     sessions = calendar().sessions("2023-12-29", END)
     cutoffs = calendar().cutoffs(sessions, "evening")
     expected = [len(inside(listed, *pair)) for pair in pairwise(cutoffs)]
@@ -67,8 +65,8 @@ def test_each_cascade_of_the_list_is_new_to_one_evening(store, listed):
     assert made["casc_new"].sum() == np.sum(expected)
 
 
-def test_preopen_counts_the_night_alone(store, listed):
-    made = build(store, "preopen")
+def test_preopen_counts_the_night_alone(made, listed):
+    made = made["preopen"]
     single = listed[listed["n_bars"] == 1]
     sessions = made.index[20:]
     evening, morning = (calendar().cutoffs(sessions, at) for at in ("evening", "preopen"))
@@ -77,8 +75,8 @@ def test_preopen_counts_the_night_alone(store, listed):
         assert made.loc[session, "casc_new"] <= len(inside(listed, begin, end + pd.Timedelta("8h")))
 
 
-def test_side_and_size_of_a_lone_cascade(store, listed):
-    made = build(store)
+def test_side_and_size_of_a_lone_cascade(made, listed):
+    made = made["evening"]
     cutoffs = calendar().cutoffs(calendar().sessions("2023-12-29", END), "evening")
     seen = 0
     for place, row in enumerate(made.itertuples()):
@@ -108,8 +106,8 @@ def test_side_and_size_of_a_lone_cascade(store, listed):
 
 
 @pytest.mark.parametrize("at", ["evening", "preopen"])
-def test_what_came_after_the_cut_off_changes_nothing(store, at):
-    made = build(store, at)
+def test_what_came_after_the_cut_off_changes_nothing(store, made, at):
+    made = made[at]
     busy = made.index[(made["casc_new"] > 0).to_numpy()]
     quiet = made.index[(made["casc_new"] == 0).to_numpy()]
     for session in [*busy[5::6], *quiet[5::40]]:

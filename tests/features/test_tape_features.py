@@ -20,8 +20,6 @@ from features.hawkes import branching_ratio
 from features.nulls import why_null
 from features.recorded import recorded
 from features.sessions import calendar
-from features.sources.simulated import simulate
-from features.sources.tidy import import_folder
 from features.store import MarketStore
 from features.tape_files import EVENTS
 from features.tape_source import loose_events
@@ -52,13 +50,9 @@ def tape_rows(events: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def loose(tmp_path_factory: pytest.TempPathFactory) -> MarketStore:
+def loose(simulated: Any) -> MarketStore:
     """A simulated market whose tape lies in the store's short table."""
-    folder = tmp_path_factory.mktemp("loose")
-    simulate(folder / "files", years=1, seed=5, link=1.0)
-    store = MarketStore(folder / "store")
-    import_folder(store, folder / "files", now=NOW)
-    return store
+    return MarketStore(simulated(years=1, seed=5, link=1.0) / "market")
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +65,15 @@ def events(loose: MarketStore) -> pd.DataFrame:
 def late(
     loose: MarketStore, events: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[MarketStore, pd.DataFrame]:
-    """The same market with a tape of its own, some of whose events came late."""
+    """The same market with a tape of its own, of two months, some of whose events came late."""
     store = MarketStore(tmp_path_factory.mktemp("late") / "store")
     for name in loose.tables():
         if name != "liquidation_events":
             rows = loose.read(name).drop(columns="available_at")
             store.append(name, rows, source="copy", now=NOW)
     rng = np.random.default_rng(3)
+    since = int(pd.Timestamp("2024-08-19", tz="UTC").timestamp()) * US
+    events = events[events["ts_us"] >= since]
     delay = rng.exponential(2 * US, len(events)).astype(np.int64)
     slow = rng.random(len(events)) < 0.01
     delay[slow] = rng.exponential(2 * DAY_US, slow.sum()).astype(np.int64)
@@ -275,33 +271,38 @@ def test_branching_is_the_fit_to_three_days_of_known_events(
 # --- no future -------------------------------------------------------------------------------
 
 
-def check_no_future(store: Any, at: str) -> None:
+def check_no_future(store: Any, at: str, place: int) -> None:
     sessions = calendar().sessions("2024-10-07", "2024-10-17")
     history = pipeline.build_sessions(store, sessions, at=at, parts=PART)
     assert history.notna().mean().mean() > 0.7
-    for session in sessions[[2, 7]]:
-        cutoff = calendar().cutoffs(pd.DatetimeIndex([session]), at)[0]
-        one, truth = [f"{session:%Y-%m-%d}"], history.loc[[session]]
-        others = (TruncatedStore(store, cutoff), PerturbedStore(store, cutoff, "after"))
-        for other in others:
-            pd.testing.assert_frame_equal(build(other, one, at), truth, check_exact=True)
-        moved = build(PerturbedStore(store, cutoff, "before"), one, at)
-        # scrambled sizes move what sizes make
-        made = ["btc_tape_branching", "all_tape_long_share", "all_tape_peak_rank"]
-        same = (moved[made] == truth[made]).iloc[0]
-        assert not same.any()
+    session = sessions[place]
+    cutoff = calendar().cutoffs(pd.DatetimeIndex([session]), at)[0]
+    one, truth = [f"{session:%Y-%m-%d}"], history.loc[[session]]
+    others = (TruncatedStore(store, cutoff), PerturbedStore(store, cutoff, "after"))
+    for other in others:
+        pd.testing.assert_frame_equal(build(other, one, at), truth, check_exact=True)
+    moved = build(PerturbedStore(store, cutoff, "before"), one, at)
+    # scrambled sizes move what sizes make
+    made = ["btc_tape_branching", "all_tape_long_share", "all_tape_peak_rank"]
+    same = (moved[made] == truth[made]).iloc[0]
+    assert not same.any()
 
 
-@pytest.mark.parametrize("at", ["evening", "preopen"])
-def test_nothing_sees_the_future_of_the_short_table(loose: MarketStore, at: str) -> None:
-    check_no_future(loose, at)
+MOMENTS = pytest.mark.parametrize(("at", "place"), [("evening", 2), ("preopen", 7)])
 
 
-@pytest.mark.parametrize("at", ["evening", "preopen"])
-def test_nothing_sees_the_future_of_a_late_tape(
-    late: tuple[MarketStore, pd.DataFrame], at: str
+@MOMENTS
+def test_nothing_sees_the_future_of_the_short_table(
+    loose: MarketStore, at: str, place: int
 ) -> None:
-    check_no_future(late[0], at)
+    check_no_future(loose, at, place)
+
+
+@MOMENTS
+def test_nothing_sees_the_future_of_a_late_tape(
+    late: tuple[MarketStore, pd.DataFrame], at: str, place: int
+) -> None:
+    check_no_future(late[0], at, place)
 
 
 def test_the_tape_replaces_the_short_table_day_by_day_and_venue_by_venue(
@@ -309,7 +310,7 @@ def test_the_tape_replaces_the_short_table_day_by_day_and_venue_by_venue(
 ) -> None:
     # the tape has the same events of one venue, from a day on, some of them late
     both = beside(loose, tmp_path, few[few["venue"] == "okx"])
-    check_no_future(both, "evening")
+    check_no_future(both, "evening", 7)
     prompt = events[(events["venue"] == "okx") & (events["ts_us"] >= few["ts_us"].min())]
     same = beside(loose, tmp_path / "prompt", prompt)
     sessions = ["2024-10-16"]

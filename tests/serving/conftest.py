@@ -1,10 +1,12 @@
-"""A small synthetic home with a fitted bundle, made once a worker and copied for each test."""
+"""A small synthetic home with a fitted bundle, made once and copied for each test."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -106,11 +108,12 @@ def fit_bundle(root: Path, until: str = UNTIL) -> str:
 
 
 @pytest.fixture(scope="session")
-def _made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("serving-home")
-    synthetic_market(root / "market")
-    fit_bundle(root)
-    return root
+def _made_home(once: Callable[..., Path]) -> Path:
+    def fill(root: Path) -> None:
+        synthetic_market(root / "market")
+        fit_bundle(root)
+
+    return once("serving-home", fill)
 
 
 @pytest.fixture
@@ -159,11 +162,37 @@ cost = 120
 
 
 @pytest.fixture
-def book(home: Home) -> str:
+def evening(
+    home: Home, _made_home: Path, once: Callable[..., Path]
+) -> Callable[..., list[dict[str, Any]]]:
+    """Score or ticket sessions under given settings; many tests begin with the same evening.
+
+    It is run once for all of them: each gets its documents, and its settings and ledger in `home`.
+    """
+
+    def give(name: str, run: Callable[..., Any], days: Any, settings: str) -> list[dict[str, Any]]:
+        def fill(root: Path) -> None:
+            shutil.copytree(_made_home, root, dirs_exist_ok=True)
+            (root / "stormpetrel.toml").write_text(settings, encoding="utf-8")
+            documents = run(Home(root), days).documents
+            (root / "documents.json").write_text(json.dumps(documents), encoding="utf-8")
+
+        kept = once(f"evening-{name}", fill)
+        shutil.copy(kept / "stormpetrel.toml", home.root)
+        shutil.copytree(kept / "scores", home.scores, dirs_exist_ok=True)
+        found: list[dict[str, Any]] = json.loads((kept / "documents.json").read_text("utf-8"))
+        return found
+
+    return give
+
+
+@pytest.fixture
+def book(evening: Callable[..., list[dict[str, Any]]]) -> str:
     """Text of a ``book.toml`` around the close of `BOOK_DAY`, which the ledger then knows."""
     from serving.score import run_scores
 
-    spot = run_scores(home, pd.DatetimeIndex([BOOK_DAY])).documents[0]["spx_close"]
+    (scored,) = evening("book", run_scores, pd.DatetimeIndex([BOOK_DAY]), "")
+    spot = scored["spx_close"]
     at = int(spot // 5) * 5
     places = {"a": -10, "b": 0, "c": 200, "d": 210, "e": -325, "f": -300, "g": 300, "h": 325}
     return BOOK.format(**{name: at + points for name, points in places.items()})

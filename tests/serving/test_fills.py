@@ -19,7 +19,6 @@ from typer.testing import CliRunner
 
 from features.errors import DataError, UsageError
 from features.home import Home
-from features.sessions import calendar
 from serving.fills import calibrated_costs, give_fill, give_fills, slippage_report
 from serving.ledger import Ledger, ledger_path
 from serving.records import Fill
@@ -38,13 +37,13 @@ def fill(quantity: int = 1, credit: int = 60, **change: Any) -> Fill:
 
 
 @pytest.fixture
-def open_ticket(home: Home) -> dict[str, Any]:
+def open_ticket(evening: Any) -> dict[str, Any]:
     """A recorded ticket that proposes condors."""
     text = "[serving.policy]\nvix_calm = 98\nvix_hold = 99\nvix_none = 100\nvix_half = 99\n"
     text += "[serving.condor]\npremium_floor = 0.001\n"
-    (home.root / "stormpetrel.toml").write_text(text, encoding="utf-8")
-    days = calendar().sessions("2023-01-18", "2023-01-20")
-    return next(d for d in run_tickets(home, days[:1]).documents if d["legs"])
+    (ticket,) = evening("fills", run_tickets, pd.DatetimeIndex(["2023-01-18"]), text)
+    assert ticket["legs"]
+    return ticket
 
 
 def told(ticket: dict[str, Any], **change: Any) -> dict[str, Any]:

@@ -26,13 +26,18 @@ DAY = pd.DatetimeIndex([SESSION])
 AT = "2023-01-18T21:10:00Z"  # 16:10 New York
 
 
-@pytest.fixture
-def home(home: Home) -> Home:
-    """Thresholds that let both books open whatever the made-up VIX is."""
-    text = "[serving.policy]\nvix_calm = 98\nvix_hold = 99\nvix_none = 100\nvix_half = 99\n"
-    text += "[serving.condor]\npremium_floor = 0.001\n[serving.sizing]\nrisk_per_trade = 0.05\n"
-    (home.root / "stormpetrel.toml").write_text(text, encoding="utf-8")
-    return home
+# thresholds that let both books open whatever the made-up VIX is
+OPEN = """\
+[serving.policy]
+vix_calm = 98
+vix_hold = 99
+vix_none = 100
+vix_half = 99
+[serving.condor]
+premium_floor = 0.001
+[serving.sizing]
+risk_per_trade = 0.05
+"""
 
 
 def smile_chain(plain: dict[str, Any], expiry: pd.Timestamp, sessions: float, lift: float) -> Chain:
@@ -61,8 +66,9 @@ def write(path: Path, rows: list[str]) -> Path:
 
 
 @pytest.fixture
-def plain(home: Home) -> dict[str, Any]:
-    return run_tickets(home, DAY).documents[0]
+def plain(evening: Any) -> dict[str, Any]:
+    (ticket,) = evening("marking", run_tickets, DAY, OPEN)
+    return ticket
 
 
 @pytest.fixture

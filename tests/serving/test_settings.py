@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -151,9 +151,15 @@ def history() -> pd.DataFrame:
     return pd.DataFrame({"spx": close, "vix": vix, "vix9d": vix - 1, "vix1d": np.nan}, index=days)
 
 
+@lru_cache(maxsize=2)
+def edrs_of(edr: str) -> Any:
+    settings = ServingSettings().edr.model_validate_json(edr)
+    return edr_table(history(), [SESSION], settings=settings)[SESSION]
+
+
 def ticket_of(name: str, settings: ServingSettings, **change: Any) -> dict[str, Any]:
     state, p, earlier, book = SCENES[name]
-    edrs = edr_table(history(), [SESSION], settings=settings.edr)[SESSION]
+    edrs = edrs_of(settings.edr.model_dump_json())
     inputs = Inputs(
         document=document(p, **change), earlier=tuple(document(q) for q in earlier), evening=None,
         state=state, edrs=edrs, settings=settings, fills=FILLS,
@@ -280,9 +286,17 @@ def test_no_key_is_left_out() -> None:
     assert set(leaves(ServingSettings)) == set(CHANGED) | MONITOR | BACKTEST
 
 
+@cache
+def usual(name: str, settings: str) -> dict[str, Any]:
+    return ticket_of(name, ServingSettings.model_validate_json(settings))
+
+
 def differs(settings: ServingSettings, other: ServingSettings, **change: Any) -> bool:
+    known = settings.model_dump_json()
     return any(
-        ticket_of(name, settings, **change) != ticket_of(name, other, **change) for name in SCENES
+        (ticket_of(name, settings, **change) if change else usual(name, known))
+        != ticket_of(name, other, **change)
+        for name in SCENES
     )
 
 

@@ -20,7 +20,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup demo test test-slow test-spark ui bench lint format lock docs clean
+.PHONY: help setup demo test coverage test-slow test-spark ui bench lint format lock docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -49,11 +49,17 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)  ## the main job on a simulated market, no network and no keys
 	@$(BIN)/stormpetrel demo --home $(DEMO_HOME)
 
+# a worker that has done its half takes from the other's end: tests of a file share what they make
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
 test: lint  ## lint, types, import rules and tests
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not spark" --cov --cov-report=term:skip-covered
+	$(PYTEST) -m "not slow and not spark"
+
+coverage: $(STAMP)  ## the tests again, and the lines that none of them runs
+	$(PYTEST) -m "not slow and not spark" --cov --cov-report=term-missing:skip-covered
 
 test-slow: $(STAMP)  ## the long proofs: kill -9, null world, rebuilds
-	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+	$(PYTEST) -m slow
 
 test-spark: $(STAMP)  ## the tape stage on PySpark, in an environment of its own
 	@command -v java >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \

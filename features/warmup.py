@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.catalog import CATALOG
+from features.catalog import CATALOG, PARTS, Part
 from features.errors import UsageError
 from features.pipeline import Store, build_sessions, spine
 from features.sessions import Moment, calendar
@@ -110,6 +110,7 @@ def check_warmup(
     session: Any = None,
     at: str | Moment = "evening",
     lengths: Sequence[int] | None = None,
+    parts: Sequence[Part] = PARTS,
     progress: Progress | None = None,
 ) -> WarmupReport:
     """Shorten the history step by step and watch every recursive feature of one row.
@@ -125,6 +126,8 @@ def check_warmup(
     lengths : sequence of int, optional
         Histories to try, in calendar days; a ladder, and both sides of every declared look-back,
         when not given.
+    parts : sequence of Part
+        What to compute; the whole catalogue by default.
     progress : callable, optional
         Called with the fraction done and what is being done.
 
@@ -148,15 +151,19 @@ def check_warmup(
             f"session {day:%Y-%m-%d} has no moment {at!r}. Expected the last session before a "
             "weekend or holiday; choose another session or moment."
         )
-    names = [f.name for f in CATALOG.values() if f.recursive]
+    names = [f.name for part in parts for f in part.features if f.recursive]
+
+    def values_of(source: Store) -> Any:
+        return build_sessions(source, one, at=at, as_of=cutoff, parts=parts).iloc[0][names]
+
     tries = sorted(lengths) if lengths is not None else _lengths()
-    truth = build_sessions(store, one, at=at, as_of=cutoff).iloc[0][names].to_numpy()
+    truth = values_of(store).to_numpy()
     tried = np.full((len(tries), len(names)), np.nan)
     for number, days in enumerate(tries):
         if progress is not None:
             progress(number / len(tries), f"check warmup: {days} days of history")
         late = LateStore(store, day - pd.Timedelta(days=days))
-        tried[number] = build_sessions(late, one, at=at, as_of=cutoff).iloc[0][names].to_numpy()
+        tried[number] = values_of(late).to_numpy()
     report = WarmupReport(session=f"{day:%Y-%m-%d}", at=at if isinstance(at, str) else at.name)
     for place, name in enumerate(names):
         if not np.isfinite(truth[place]):

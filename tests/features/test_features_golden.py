@@ -15,8 +15,6 @@ import pandas as pd
 import pytest
 
 from features import pipeline
-from features.sources.simulated import simulate
-from features.sources.tidy import import_folder
 from features.store import MarketStore
 
 GOLDEN = Path(__file__).parent / "golden" / "simulated_features.csv"
@@ -28,12 +26,8 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> MarketStore:
-    folder = tmp_path_factory.mktemp("golden")
-    simulate(folder / "files", years=2, seed=5, link=1.0)
-    made = MarketStore(folder / "store")
-    import_folder(made, folder / "files", now=pd.Timestamp("2025-01-10", tz="UTC"))
-    return made
+def store(simulated) -> MarketStore:
+    return MarketStore(simulated(years=2, seed=5, link=1.0) / "market")
 
 
 def test_rows_equal_the_golden_file(store):

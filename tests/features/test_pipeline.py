@@ -17,28 +17,34 @@ from features.errors import DataError, UsageError
 from features.nulls import availability, why_null
 from features.plot import plot
 from features.sessions import calendar
-from features.sources.simulated import simulate
-from features.sources.tidy import import_folder
 from features.store import MarketStore
 from features.view import View
 from features.warmup import check_warmup
 from features.windows import rolling_mean
 
 NOW = pd.Timestamp("2025-01-10", tz="UTC")
+# a fit of branching ratios a session costs ten times all other columns together: whole tables
+# leave that part out, and what is asked of it is asked of a few sessions
+TAPE = [part for part in catalog.PARTS if part.name == "tape_features"]
+REST = [part for part in catalog.PARTS if part not in TAPE]
+REST_NAMES = [feature.name for part in REST for feature in part.features]
 
 
 @pytest.fixture(scope="module")
-def market(tmp_path_factory) -> MarketStore:
-    folder = tmp_path_factory.mktemp("market")
-    simulate(folder / "files", years=3, seed=11, link=1.0)
-    store = MarketStore(folder / "store")
-    import_folder(store, folder / "files", now=NOW)
-    return store
+def market(simulated) -> MarketStore:
+    return MarketStore(simulated(years=3, seed=11, link=1.0) / "market")
 
 
 @pytest.fixture(scope="module")
 def evening(market) -> pd.DataFrame:
-    return pipeline.build(market)
+    return pipeline.build(market, parts=REST)
+
+
+def alone(store, session, at="evening", *, parts=REST):
+    """Row of one session from what its cut-off knows."""
+    one = pd.DatetimeIndex([session])
+    cutoff = calendar().cutoffs(one, at)[0]
+    return pipeline.build_sessions(store, one, at=at, as_of=cutoff, parts=parts).iloc[0]
 
 
 def same(a, b):
@@ -89,17 +95,31 @@ def test_every_look_back_fits_into_the_span_that_is_read():
 
 @pytest.mark.parametrize("at", ["evening", "eve", "preopen"])
 def test_live_equals_history_bit_for_bit(market, evening, at):
-    history = evening if at == "evening" else pipeline.build(market, at=at)
-    assert list(history.columns) == list(catalog.CATALOG)
-    assert (history.dtypes == "float64").all()
-    for place in (40, len(history) - 2):
-        session = history.index[place]
-        cutoff = calendar().cutoffs(history.index[[place]], at)[0]
-        live = pipeline.row(TruncatedStore(market, cutoff), session, at)
-        assert same(live.to_numpy(), history.iloc[place].to_numpy())
-        early = pipeline.build(market, at=at, start=history.index[place - 3], as_of=cutoff)
+    table = evening if at == "evening" else pipeline.build(market, at=at, parts=REST)
+    assert list(table.columns) == REST_NAMES and (table.dtypes == "float64").all()
+    for place, parts in ((40, REST), (len(table) - 2, catalog.PARTS)):
+        session = table.index[place]
+        history = table.loc[session]
+        if parts is catalog.PARTS:
+            near = pipeline.build_sessions(market, table.index[-10:], at=at, parts=TAPE)
+            history = pd.concat([history, near.loc[session]])[list(catalog.CATALOG)]
+        cutoff = calendar().cutoffs(table.index[[place]], at)[0]
+        live = alone(TruncatedStore(market, cutoff), session, at, parts=parts)
+        assert list(live.index) == list(history.index)
+        assert same(live.to_numpy(), history.to_numpy())
+        start = table.index[place - 3]
+        early = pipeline.build(market, at=at, start=start, as_of=cutoff, parts=parts)
         assert early.index[-1] == session
-        assert same(early.iloc[-1].to_numpy(), history.iloc[place].to_numpy())
+        assert same(early.iloc[-1].to_numpy(), history.to_numpy())
+
+
+def test_a_row_is_the_last_one_of_a_table_built_then(market, evening):
+    session = evening.index[-2]
+    cutoff = calendar().cutoffs(evening.index[[-2]])[0]
+    row = pipeline.row(market, session)
+    table = pipeline.build(market, start=evening.index[-3], as_of=cutoff)
+    assert list(row.index) == list(catalog.CATALOG) and row.name == session
+    assert same(row.to_numpy(), table.loc[session].to_numpy())
 
 
 def test_most_of_the_table_is_known_once_warm(evening):
@@ -129,14 +149,14 @@ def test_a_revision_counts_from_its_own_moment_on(market, evening, tmp_path):
     now = calendar().cutoffs(evening.index[[-35]])[0] - pd.Timedelta(hours=1)
     store = _revised(market, tmp_path, "spx_bars", {"date": session}, "close", 1.0005, now)
     assert list(store.revision_times("spx_bars")) == [now]
-    after = pipeline.build(store, start=evening.index[-60])
+    after = pipeline.build(store, start=evening.index[-60], parts=REST)
     before = evening.loc[after.index]
     changed = (after["rv_21"] != before["rv_21"]).to_numpy()
     first = after.index[np.flatnonzero(changed)[0]]
     assert first == evening.index[-35]
     for place in (-36, -35, -30):
         day = evening.index[place]
-        assert same(pipeline.row(store, day).to_numpy(), after.loc[day].to_numpy())
+        assert same(alone(store, day).to_numpy(), after.loc[day].to_numpy())
 
 
 class Late:
@@ -160,24 +180,49 @@ def test_a_late_row_is_unknown_until_it_came(market, evening):
     session, arrival = evening.index[-30], evening.index[-27]
     available = calendar().cutoffs(pd.DatetimeIndex([arrival]))[0] - pd.Timedelta(hours=2)
     store = Late(market, "breadth", session, available)
-    table = pipeline.build(store, start=evening.index[-40])
+    table = pipeline.build(store, start=evening.index[-40], parts=REST)
     assert np.isnan(table.loc[session, "advance_share"])
     assert np.isfinite(evening.loc[session, "advance_share"])
     assert same(table.loc[arrival:].to_numpy(), evening.loc[arrival:].to_numpy())
     for day in evening.index[[-31, -30, -28, -27]]:
-        assert same(pipeline.row(store, day).to_numpy(), table.loc[day].to_numpy())
+        assert same(alone(store, day).to_numpy(), table.loc[day].to_numpy())
 
 
 # --- no future -------------------------------------------------------------------------------
 
 
 def test_no_feature_sees_the_future(market):
-    report = check_lookahead(market, at="preopen", samples=2)
+    report = check_lookahead(market, at="preopen", samples=2, parts=REST)
     assert report.passed, report.violations[:5]
-    assert report.compared == 2 * len(catalog.CATALOG) * len(report.sessions)
+    assert report.compared == 2 * len(REST_NAMES) * len(report.sessions)
     # what never answers to another past is the calendar, a count of inputs, or a flag
     assert {"weekday", "to_option_expiry", "cw_hours"} <= set(report.deaf)
     assert not {"spx_ret_1", "vix_log", "btc_ret_1d", "mcclellan", "wacc"} & set(report.deaf)
+
+
+class Young:
+    """A market whose first SPX bar is of a given session, so that its table is short."""
+
+    def __init__(self, store, first):
+        self.store, self.first, self.root = store, first, store.root
+
+    def read(self, name, *, as_of=None, start=None, end=None):
+        frame = self.store.read(name, as_of=as_of, start=start, end=end)
+        return frame[frame["date"] >= self.first] if name == "spx_bars" else frame
+
+    def revision_times(self, name):
+        return self.store.revision_times(name)
+
+
+def test_no_feature_of_the_tape_sees_the_future(market, evening):
+    young = Young(market, evening.index[-12])
+    report = check_lookahead(young, at="preopen", sessions=[evening.index[-3]], parts=TAPE)
+    assert report.passed, report.violations[:5]
+    names = [feature.name for part in TAPE for feature in part.features]
+    assert report.compared == 2 * len(names)
+    assert not {"btc_tape_branching", "all_tape_long_share", "all_tape_peak_rank"} & set(
+        report.deaf
+    )
 
 
 def _leak(name, compute):
@@ -259,7 +304,7 @@ def test_scrambling_touches_only_its_side(market, evening):
 
 
 def test_nothing_is_shown_before_it_stopped_moving(market):
-    report = check_warmup(market, lengths=[30, 240, 345, 400, 460])
+    report = check_warmup(market, lengths=[30, 240, 345, 400, 460], parts=REST)
     assert report.passed
     by_name = {row.feature: row for row in report.rows}
     for name in ("spx_rsi", "spx_macd_hist", "mcclellan", "btc_macd_1d", "rsi_vx30"):
@@ -275,13 +320,13 @@ def test_the_evening_window_holds_two_hours_and_the_preopen_the_night(market, ev
     hours = evening["cw_hours"].dropna()
     assert (hours >= 2).all() and hours.median() == 2.0
     assert evening["cw_btc_ret_6h"].notna().mean() < 0.05
-    preopen = pipeline.build(market, at="preopen", start=evening.index[-60])
+    preopen = pipeline.build(market, at="preopen", start=evening.index[-60], parts=REST)
     assert preopen["cw_hours"].min() == 17.0
     assert preopen["cw_btc_ret_6h"].iloc[:-1].notna().all()
 
 
 def test_eve_exists_only_before_closed_days(market, evening):
-    eve = pipeline.build(market, at="eve", start=evening.index[-60])
+    eve = pipeline.build(market, at="eve", start=evening.index[-60], parts=REST)
     assert 10 < len(eve) < 20
     with pytest.raises(UsageError, match="has no moment"):
         pipeline.row(market, next(s for s in evening.index[-10:] if s.day_of_week == 1), "eve")
@@ -318,7 +363,7 @@ def test_every_null_has_a_reason(market, evening):
 
 
 def test_a_plot_is_written_and_a_wrong_name_gets_near_ones(market, evening, tmp_path):
-    out = plot(market, ["vix_log"], tmp_path / "a.png", start=evening.index[-80])
+    out = plot(market, ["vix_log"], tmp_path / "a.png", start=evening.index[-10])
     assert out.read_bytes().startswith(b"\x89PNG")
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
     with pytest.raises(UsageError, match=r"such as .*vix_log"):

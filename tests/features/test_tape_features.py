@@ -75,7 +75,7 @@ def late(
     since = int(pd.Timestamp("2024-08-19", tz="UTC").timestamp()) * US
     events = events[events["ts_us"] >= since]
     delay = rng.exponential(2 * US, len(events)).astype(np.int64)
-    slow = rng.random(len(events)) < 0.01
+    slow = rng.random(len(events)) < 0.05
     delay[slow] = rng.exponential(2 * DAY_US, slow.sum()).astype(np.int64)
     rows = events.assign(known_us=events["ts_us"] + delay)
     Tape(store.root / "tape").add(tape_rows(rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from models.heads import HeadKey, head_keys
 from models.labels import labels
 from models.settings import ModelSettings
 from training.settings import TrainingSettings
+from training.track import own_uri
 from training.tuning_folds import TuningFolds, build_folds
 
 SEARCHED = ("shift_up_5", "shift_down_5")
@@ -25,6 +27,19 @@ SEARCHED = ("shift_up_5", "shift_down_5")
 @pytest.fixture
 def home(tmp_path: Any) -> Home:
     return Home(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tracked(once: Callable[..., Path]) -> Path:
+    """An ``mlruns`` with an empty tracking database: MLflow's migrations take seconds each time."""
+
+    def fill(root: Path) -> None:
+        from training.track import init_tracking
+
+        home = Home(root)
+        init_tracking(home, TrainingSettings(), uri=own_uri(home))
+
+    return once("tracked", fill) / "mlruns"
 
 
 @pytest.fixture(scope="session")

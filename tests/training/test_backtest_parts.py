@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
@@ -285,7 +286,9 @@ def test_an_outcome_is_the_share_of_the_credit_that_was_kept(small_run):
     assert outcomes(trades)["kept"].to_dict() == {"a": -1.5}
 
 
-def test_a_run_is_drawn_and_logged_to_an_experiment_of_its_own(tmp_path, monkeypatch, small_run):
+def test_a_run_is_drawn_and_logged_to_an_experiment_of_its_own(
+    tmp_path, monkeypatch, small_run, tracked
+):
     from training.backtest import record as records
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -293,6 +296,7 @@ def test_a_run_is_drawn_and_logged_to_an_experiment_of_its_own(tmp_path, monkeyp
     assert report["trials"] == len(ALTERNATIVES) + 2
     assert [row["variant"] for row in screen_rows(report)] == [v.name for v in ALTERNATIVES]
     home = Home(tmp_path)
+    shutil.copytree(tracked, home.mlruns)
     folder = home.mlruns / records.record(home, report, results)
     assert (folder / "results.md").read_text() == results_page(report)
     assert json.loads((folder / "report.json").read_text())["verdict"] == report["verdict"]

@@ -1,6 +1,7 @@
 """The verb on a simulated market: JSON on the screen, a page and plots in the home."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,6 @@ import pytest
 
 from features.home import Home
 from features.sessions import calendar
-from features.sources.simulated import simulate
-from features.sources.tidy import import_folder
 from features.store import MarketStore
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,12 +19,12 @@ VERSION = "2000-01-01-simulated"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """Give a home with four simulated years and forecasts of its last month."""
+def home(tmp_path_factory, simulated, tracked):
+    """Give a home with four simulated years and forecasts of their last month."""
     home = Home(tmp_path_factory.mktemp("backtest"))
-    simulate(home.root / "files", years=4, seed=3, link=0.0)
-    store = MarketStore(home.writable(home.market))
-    import_folder(store, home.root / "files", now=pd.Timestamp.now(tz="UTC"))
+    shutil.copytree(simulated(years=4, seed=3, link=0.0, tape=False) / "market", home.market)
+    shutil.copytree(tracked, home.mlruns)
+    store = MarketStore(home.market)
     last = pd.Timestamp(store.read("spx_bars", columns=["date"])["date"].max())
     sessions = calendar().sessions(last - pd.Timedelta(days=30), last)
     p = np.random.default_rng(2).uniform(0.02, 0.45, len(sessions))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,6 @@ from filelock import FileLock
 
 from features.errors import RefusedError, UsageError
 from features.home import Home
-from features.sources.simulated import simulate
-from features.sources.tidy import import_folder
-from features.store import MarketStore
 from models.bundle import load_bundle
 from models.settings import ModelSettings
 from serving.replay import replay, replay_rows
@@ -43,25 +42,47 @@ lock_wait_seconds = 0.0
 
 
 @pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("market")
-    simulate(root / "files", years=6, seed=5, link=1.0)
-    store = MarketStore(root / "home" / "market")
-    import_folder(store, root / "files", now=pd.Timestamp("2025-01-15", tz="UTC"))
-    (root / "home" / "stormpetrel.toml").write_text(CONFIG)
-    return root / "home"
+def market(simulated: Callable[..., Path]) -> Path:
+    return simulated(years=6, seed=5, link=1.0, tape=False) / "market"
 
 
-def fresh(market: Path, place: Path) -> Home:
-    shutil.copytree(market, place)
-    return Home(place)
+def fresh(market: Path, root: Path) -> Home:
+    shutil.copytree(market, root / "market")
+    (root / "stormpetrel.toml").write_text(CONFIG)
+    return Home(root)
+
+
+def kept(root: Path) -> tuple[Home, Any]:
+    return Home(root), pickle.loads((root / "report.pickle").read_bytes())
 
 
 @pytest.fixture(scope="module")
-def done(market: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Any]:
-    home = fresh(market, tmp_path_factory.mktemp("done") / "home")
-    report = retrain(home, until=UNTIL, ats=MOMENTS, model_settings=SMALL, processes=2)
-    return home, report
+def done(market: Path, tracked: Path, once: Callable[..., Path]) -> tuple[Home, Any]:
+    """A home after a retrain, to be read only."""
+
+    def fill(root: Path) -> None:
+        home = fresh(market, root)
+        shutil.copytree(tracked, home.mlruns)
+        report = retrain(home, until=UNTIL, ats=MOMENTS, model_settings=SMALL, processes=2)
+        (root / "report.pickle").write_bytes(pickle.dumps(report))
+
+    return kept(once("retrained", fill))
+
+
+@pytest.fixture(scope="module")
+def again(market: Path, once: Callable[..., Path]) -> tuple[Home, Any]:
+    """A home after the same retrain by one process, without group table and tracking server."""
+
+    def fill(root: Path) -> None:
+        home = fresh(market, root)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_TRACKING_URI", "nowhere://127.0.0.1")
+            report = retrain(
+                home, until=UNTIL, ats=MOMENTS, groups=False, tuning=searched(), processes=1
+            )
+        (root / "report.pickle").write_bytes(pickle.dumps(report))
+
+    return kept(once("retrained-again", fill))
 
 
 def test_a_retrain_leaves_a_judged_bundle_and_everything_to_judge_it_again(
@@ -144,15 +165,11 @@ def test_every_group_is_asked_and_answered_or_says_why_not(done: tuple[Home, Any
 
 
 def test_the_same_retrain_again_gives_the_same_bytes(
-    done: tuple[Home, Any], market: Path, tmp_path: Path
+    done: tuple[Home, Any], again: tuple[Home, Any]
 ) -> None:
-    home, report = done
-    other = fresh(market, tmp_path / "again")
-    # the number of workers and the group table have no part in the model
-    again = retrain(
-        other, until=UNTIL, ats=MOMENTS, groups=False, model_settings=SMALL, processes=1
-    )
-    assert again.model_version == report.model_version
+    (home, report), (other, repeated) = done, again
+    # who found the settings, the number of workers and the group table have no part in the model
+    assert repeated.model_version == report.model_version
     mine, theirs = (
         {
             str(path.relative_to(root)): path.read_bytes()
@@ -164,12 +181,12 @@ def test_the_same_retrain_again_gives_the_same_bytes(
     assert mine.keys() == theirs.keys()
     assert [name for name in mine if mine[name] != theirs[name]] == []
     pd.testing.assert_frame_equal(
-        load_oos(home, report.model_version), load_oos(other, again.model_version)
+        load_oos(home, report.model_version), load_oos(other, repeated.model_version)
     )
 
 
 def test_a_second_retrain_is_refused_while_one_runs(market: Path, tmp_path: Path) -> None:
-    home = fresh(market, tmp_path / "home")
+    home = fresh(market, tmp_path)
     home.writable(home.mlruns)
     with (
         FileLock(home.mlruns / ".retrain.lock"),
@@ -180,19 +197,18 @@ def test_a_second_retrain_is_refused_while_one_runs(market: Path, tmp_path: Path
 
 
 def test_a_tracking_failure_keeps_the_model_and_a_later_push_sends_it_to_a_server(
-    market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    again: tuple[Home, Any], tracked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = fresh(market, tmp_path / "home")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere://127.0.0.1")
-    report = retrain(
-        home, until=UNTIL, ats=("evening",), groups=False, tuning=searched(), processes=1
-    )
+    failed, report = again
+    home = Home(tmp_path / "home")
+    shutil.copytree(failed.root, home.root)
     assert report.run_id is None and report.tracking_error
     bundle = home.mlruns / "bundles" / report.model_version
     assert bundle.is_dir()
     assert pending(home) == [report.model_version]
 
     settings = load_settings(home)
+    shutil.copytree(tracked, tmp_path / "server" / "mlruns")
     server = start_ui(Home(tmp_path / "server"), port=free_port())
     try:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
@@ -257,7 +273,7 @@ def free_port() -> int:
 def test_a_date_that_is_no_session_is_refused_before_anything_is_written(
     market: Path, tmp_path: Path
 ) -> None:
-    home = fresh(market, tmp_path / "home")
+    home = fresh(market, tmp_path)
     with pytest.raises(UsageError, match="no exchange session"):
         retrain(home, until=pd.Timestamp("2024-12-25"), model_settings=SMALL)
     assert not home.mlruns.exists()
@@ -273,8 +289,9 @@ def test_without_their_extra_the_filters_are_left_out_and_named(
     from training.inputs import check_until, gather
 
     monkeypatch.setattr(models.latent, "PACKAGES", ("no_such_package",))
-    day, spine = check_until(Home(market), UNTIL)
-    dataset = gather(Home(market), day, spine, ["evening"]).datasets["evening"]
+    home = Home(market.parent)
+    day, spine = check_until(home, UNTIL)
+    dataset = gather(home, day, spine, ["evening"]).datasets["evening"]
     key = HeadKey("breach", 1)
     known = dataset.prior[key.id].notna() & dataset.labels[key.id].notna()
     rows = dataset.spine.index[known]

@@ -1,4 +1,4 @@
-"""Fixtures of the room: a provider on the loopback that misbehaves on demand."""
+"""Fixtures of the room: an empty store, and a provider on the loopback that misbehaves."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+
+from features.sources.fetchers.settings import FetchSettings
+from features.store import MarketStore
 
 Answer = Callable[["Ask"], "Reply"]
 
@@ -136,8 +140,41 @@ class Provider:
 
 
 @pytest.fixture
+def store(tmp_path: Path) -> MarketStore:
+    """A store without a row."""
+    return MarketStore(tmp_path / "market")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder for market files."""
+    made = tmp_path / "data"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
 def provider() -> Iterator[Provider]:
     """A server on 127.0.0.1 whose answers a test sets."""
     server = Provider()
     yield server
     server.close()
+
+
+@pytest.fixture
+def crypto_settings(provider: Provider) -> FetchSettings:
+    """Every crypto source asks the provider, at once and twice at most."""
+    quick = {"base_url": provider.url, "per_second": 10_000.0}
+    return FetchSettings.model_validate(
+        {
+            "wait_initial_seconds": 0.001,
+            "attempts": 2,
+            "coins": ["BTC"],
+            "backfill_days": 10,
+            "binance": {**quick, "spot_url": provider.url + "/spot"},
+            "bybit": quick,
+            "okx": quick,
+            "coinglass": quick,
+            "coinalyze": {**quick, "symbols": {"BTC": ["BTCUSDT_PERP.A", "BTCUSDT.6"]}},
+        }
+    )

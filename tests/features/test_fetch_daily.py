@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,6 @@ NOW = pd.Timestamp("2025-01-02 23:30", tz="UTC")  # 18:30 in New York
 DAYS = calendar().sessions("2024-12-02", "2025-01-02")
 PRICES = "/api/global/us_indices/daily_prices"
 CHART = "/api/global/delayed_quotes/charts/historical/_SPX.json"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> MarketStore:
-    return MarketStore(tmp_path / "market")
 
 
 @pytest.fixture

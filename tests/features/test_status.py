@@ -14,11 +14,6 @@ from features.tables import TABLES
 NOW = pd.Timestamp("2024-08-01 12:00", tz="UTC")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> MarketStore:
-    return MarketStore(tmp_path / "market")
-
-
 def closes(days: pd.DatetimeIndex, symbol: str = "vix") -> pd.DataFrame:
     return pd.DataFrame({"date": days, "symbol": symbol, "close": 15.0})
 

@@ -19,11 +19,6 @@ NOW = pd.Timestamp("2024-08-01 12:00", tz="UTC")
 LATER = NOW + pd.Timedelta(days=1)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> MarketStore:
-    return MarketStore(tmp_path / "market")
-
-
 def closes(
     *pairs: tuple[str, float | None], symbol: str = "vix", **columns: object
 ) -> pd.DataFrame:

@@ -9,6 +9,8 @@ from features.arrivals import arrivals
 from features.sessions import calendar
 from features.store import MarketStore
 
+from .test_status import closes
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> MarketStore:
@@ -21,10 +23,6 @@ def store(tmp_path: Path) -> MarketStore:
 
 def utc(text: str) -> pd.Timestamp:
     return pd.Timestamp(text, tz="UTC")
-
-
-def closes(days: pd.DatetimeIndex) -> pd.DataFrame:
-    return pd.DataFrame({"date": days, "symbol": "vix", "close": 15.0})
 
 
 def arrive(store: MarketStore, day: str, moment: str) -> None:

@@ -12,12 +12,10 @@ from features.sessions import calendar
 from features.store import MarketStore
 from features.tables import TABLES
 
+from .test_status import closes
+
 NOW = pd.Timestamp("2024-08-01 12:00", tz="UTC")
 SESSIONS = calendar().sessions("2024-06-03", "2024-07-31")
-
-
-def closes(days: pd.DatetimeIndex) -> pd.DataFrame:
-    return pd.DataFrame({"date": days, "symbol": "vix", "close": 15.0})
 
 
 def bars(days: pd.DatetimeIndex) -> pd.DataFrame:

@@ -16,6 +16,8 @@ from features.sources.tidy import FileReport, ImportReport, import_folder
 from features.status import status
 from features.store import MarketStore
 
+from .test_store import files
+
 ROOT = Path(__file__).resolve().parents[2]
 NOW = pd.Timestamp("2025-01-06 12:00", tz="UTC")
 LATER = NOW + pd.Timedelta(days=1)
@@ -56,14 +58,6 @@ def of(report: ImportReport, name: str) -> FileReport:
     return next(one for one in report.files if one.file == name)
 
 
-def state(store: MarketStore) -> dict[str, bytes]:
-    return {
-        path.relative_to(store.root).as_posix(): path.read_bytes()
-        for path in store.root.rglob("*")
-        if path.is_file() and path.name != ".lock"
-    }
-
-
 def test_a_good_file_is_imported_once_and_then_changes_nothing(
     store: MarketStore, folder: Path
 ) -> None:
@@ -71,11 +65,11 @@ def test_a_good_file_is_imported_once_and_then_changes_nothing(
     report = taken(store, folder)
     assert of(report, "spx_ohlcv.csv").tables == {"spx_bars": 250}
     assert report.changed
-    before, tables = state(store), status(store, calendar())
+    before, tables = files(store), status(store, calendar())
     again = taken(store, folder, LATER)
     assert again.tables["spx_bars"].same == 250
     assert not again.changed
-    assert state(store) == before
+    assert files(store) == before
     assert status(store, calendar()) == tables
 
 
@@ -130,9 +124,9 @@ def test_a_few_bad_lines_go_to_quarantine_with_file_line_and_reason(
     assert bad["file"].to_list() == ["spx_ohlcv.csv"] * 2
     assert bad["line"].to_list() == [11.0, 42.0]
     assert '"close": "n.a."' in bad["record"][0]
-    before = state(store)
+    before = files(store)
     assert taken(store, folder, LATER).changed is False
-    assert state(store) == before
+    assert files(store) == before
 
 
 def test_exactly_one_percent_is_still_taken_and_more_is_refused(

@@ -46,7 +46,6 @@ def _before_the_verb(
 
 def main() -> None:
     """Run the command line; turn known errors into one clear line and an exit code."""
-    SETTINGS.console = True
     SETTINGS.debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:

@@ -78,11 +78,10 @@ ToOption = Annotated[
 
 
 class Settings:
-    """What the options before the verb said, and whether this process is the console's own."""
+    """What the options before the verb said."""
 
     home: Path | None = None
     debug: bool = False
-    console: bool = False
 
 
 SETTINGS = Settings()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from models.lightgbm_library import Trees
 from models.settings import ModelSettings
-
-if TYPE_CHECKING:
-    import lightgbm
 
 __all__ = ["Booster", "Matrix", "fit_booster", "parameters"]
 
@@ -20,14 +18,12 @@ class Booster:
     """One booster, kept as LightGBM's own text so that it pickles and hashes as it is stored."""
 
     text: str
-    _loaded: list[Any] = field(default_factory=list, repr=False, compare=False)
+    _loaded: list[Trees] = field(default_factory=list, repr=False, compare=False)
 
-    def native(self) -> lightgbm.Booster:
-        """Booster object, parsed once."""
+    def trees(self) -> Trees:
+        """Trees of the text, parsed once."""
         if not self._loaded:
-            import lightgbm
-
-            self._loaded.append(lightgbm.Booster(model_str=self.text))
+            self._loaded.append(Trees(self.text, self.width))
         return self._loaded[0]
 
     @property
@@ -39,11 +35,11 @@ class Booster:
 
     def log_odds(self, x: np.ndarray) -> np.ndarray:
         """Correction of each row, without the offset."""
-        return np.asarray(self.native().predict(x, raw_score=True, num_threads=1))
+        return self.trees().raw_score(x)
 
     def contributions(self, x: np.ndarray) -> np.ndarray:
         """TreeSHAP values of each row; the last column is the expected value."""
-        return np.asarray(self.native().predict(x, pred_contrib=True, num_threads=1))
+        return self.trees().contributions(x)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"text": self.text, "_loaded": []}

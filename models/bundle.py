@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ class Bundle:
     manifest : dict
         The manifest as stored.
     forecasters : dict of str to Forecaster
-        By moment.
+        By moment, as far as they were read.
     translation : Translation or None
         What cascades become; None in a bundle that was written without it.
     """
@@ -116,12 +117,20 @@ class Bundle:
         except KeyError:
             raise DataError(
                 f"model {self.model_version} has no forecasts for `{at}`, only for "
-                f"{sorted(self.forecasters)}. Choose one of those or retrain."
+                f"{sorted(self.manifest['moments'])}. Choose one of those or retrain."
             ) from None
 
 
-def load_bundle(folder: Path) -> Bundle:
-    """Read a bundle, checking every file against its hash.
+def load_bundle(folder: Path, *, moments: Collection[str] | None = None) -> Bundle:
+    """Read a bundle, checking every file that is read against its hash.
+
+    Parameters
+    ----------
+    folder : Path
+        The bundle.
+    moments : collection of str, optional
+        Moments to read; all by default. One that the bundle was not fitted for is passed over, and
+        refused by the forecast.
 
     Raises
     ------
@@ -142,8 +151,12 @@ def load_bundle(folder: Path) -> Bundle:
     named = {k: v for k, v in manifest.items() if k not in ("model_version", "content_hash")}
     if hashlib.sha256(json_bytes(named)).hexdigest() != manifest.get("content_hash"):
         raise DataError(f"{path} was changed after it was written. Restore the bundle or retrain.")
+    wanted = [at for at in manifest["moments"] if moments is None or at in moments]
+    passed = tuple(f"{at}/" for at in manifest["moments"] if at not in wanted)
     raw: dict[str, bytes] = {}
     for name, digest in manifest["files"].items():
+        if name.startswith(passed):
+            continue
         file = folder / name
         if not file.is_file():
             raise DataError(f"{file} is missing. Restore the bundle or retrain.")
@@ -152,8 +165,7 @@ def load_bundle(folder: Path) -> Bundle:
             raise DataError(f"{file} does not match its hash. Restore the bundle or retrain.")
     settings = ModelSettings.from_json(manifest["settings"])
     forecasters = {
-        at: read_moment(at, tuple(manifest["feature_names"][at]), settings, raw)
-        for at in manifest["moments"]
+        at: read_moment(at, tuple(manifest["feature_names"][at]), settings, raw) for at in wanted
     }
     names = dict.fromkeys(n for at in manifest["moments"] for n in manifest["feature_names"][at])
     return Bundle(

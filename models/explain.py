@@ -177,8 +177,10 @@ def _with_reasons(
     pushes, bias, shown = np.zeros((n, 0)), np.zeros(n), np.zeros((n, 0))
     if head.shift is not None:
         names = head.shift.features
-        pushes, bias = head.shift.contributions(features)
         shown = features.reindex(columns=list(names)).to_numpy(float)
+        pushes = np.zeros((n, len(names)))
+        # trees are slow to explain, and a head that is not asked has nothing to say
+        pushes[part.asked], bias[part.asked] = head.shift.contributions(features[part.asked])
     names = (*names, BOOSTER_BIAS, CALIBRATION, COHERENCE)
     pushes = np.column_stack([pushes, bias, part.calibration, part.coherence])
     shown = np.column_stack([shown, np.full((n, 3), np.nan)])

@@ -227,11 +227,12 @@ def _part(
             base[asked], half = logit(prior[asked]), prior_half
         else:
             base[asked] = shift.base(some, prior[asked])
-            boosted = shift.boosted(x)
+            added = shift.added(x)
+            boosted = shift.boosted(x, added)
             correction[asked] = boosted + shift.young(x)
             calibration[asked] = shift.calibrated(base[asked] + boosted)
             if len(members):
-                half[asked] = jackknife(shift.members(x, some, members[:, asked]))
+                half[asked] = jackknife(shift.members(added, some, members[:, asked]))
     return _Part(asked, prior, base, correction, calibration, half, prior_half)
 
 

@@ -120,12 +120,15 @@ class ShiftModel:
         young = self.window.names if self.window is not None else ()
         return (*(self.columns.names if self.boosters else ()), *young)
 
-    def boosted(self, x: pd.DataFrame) -> np.ndarray:
-        """Log odds that the boosters add."""
-        if not self.boosters:
-            return np.zeros(len(x))
-        matrix = self.columns.values(x)
-        return self.share * _mean([b.log_odds(matrix) for b in self.boosters])
+    def added(self, x: pd.DataFrame) -> list[np.ndarray]:
+        """Log odds that each booster would add, before `share`; none without boosters."""
+        matrix = self.columns.values(x) if self.boosters else np.empty((len(x), 0))
+        return [booster.log_odds(matrix) for booster in self.boosters]
+
+    def boosted(self, x: pd.DataFrame, added: list[np.ndarray] | None = None) -> np.ndarray:
+        """Log odds that the boosters add; `added` where they were asked already."""
+        told = self.added(x) if added is None else added
+        return self.share * _mean(told) if told else np.zeros(len(x))
 
     def young(self, x: pd.DataFrame) -> np.ndarray:
         """Log odds that the young features add."""
@@ -158,11 +161,15 @@ class ShiftModel:
             pieces.append(window_parts(self.window, x))
         return (np.hstack(pieces) if pieces else np.zeros((len(x), 0))), bias
 
-    def members(self, x: pd.DataFrame, inputs: pd.DataFrame, priors: np.ndarray) -> np.ndarray:
+    def members(
+        self, added: list[np.ndarray], inputs: pd.DataFrame, priors: np.ndarray
+    ) -> np.ndarray:
         """Calibrated log odds of every member before the young features.
 
         Parameters
         ----------
+        added : list of ndarray
+            As `added` tells it.
         priors : ndarray, shape (members, rows)
             Path prior by each of its own members.
 
@@ -171,10 +178,8 @@ class ShiftModel:
         ndarray, shape (members, rows)
         """
         out = [o.log_odds(inputs, prior) for o, prior in zip(self.offsets, priors, strict=True)]
-        if self.boosters:
-            matrix = self.columns.values(x)
-            added = [self.share * b.log_odds(matrix) for b in self.boosters]
-            out = [start + more for start, more in zip(out, added, strict=True)]
+        if added:
+            out = [start + self.share * more for start, more in zip(out, added, strict=True)]
         return np.array([member + self.calibrated(member) for member in out])
 
     def to_json(self) -> dict[str, Any]:

@@ -47,8 +47,14 @@ def read_champion(home: Home) -> dict[str, Any]:
     return dict(record)
 
 
-def load_champion(home: Home) -> Bundle:
+def load_champion(home: Home, *moments: str) -> Bundle:
     """Load the promoted bundle, its files checked against their hashes.
+
+    Parameters
+    ----------
+    home : Home
+    *moments : str
+        Moments to read; all when none is named.
 
     Raises
     ------
@@ -59,6 +65,7 @@ def load_champion(home: Home) -> Bundle:
 
     record = read_champion(home)
     try:
-        return load_bundle(home.mlruns / "bundles" / str(record["model_version"]))
+        folder = home.mlruns / "bundles" / str(record["model_version"])
+        return load_bundle(folder, moments=moments or None)
     except DataError as error:
         raise RefusedError(str(error)) from error

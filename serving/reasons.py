@@ -58,7 +58,7 @@ def told(
     UsageError, DataError
         As `serving.evidence.gather`.
     """
-    bundle = load_champion(home)
+    bundle = load_champion(home, at)
     names = [f"{session:%Y-%m-%d}" for session in sessions]
     with Ledger.of(home) as ledger:
         entries = ledger.entries("score", at=at, sessions=names)

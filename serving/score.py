@@ -122,7 +122,7 @@ def run_scores(
     DataError
         If none of the sessions has its SPX and VIX closes.
     """
-    bundle = load_champion(home)
+    bundle = load_champion(home, at)
     gathered = gather(home, score_sessions(sessions), at, progress=progress)
     run = ScoreRun(skipped=[(f"{s:%Y-%m-%d}", why) for s, why in gathered.skipped])
     stamp = now if now is not None else pd.Timestamp.now(tz="UTC")

@@ -146,7 +146,8 @@ def run_tickets(
     book = read_book(home, settings.sizing, book_path)
     book.require_opened_by(calendar().next(sessions[0]))
     quotes = None if chain_path is None else _quotes(home, chain_path, sessions, at)
-    bundle = load_champion(home)
+    # later moments look back on the evening
+    bundle = load_champion(home, at, "evening")
     stamp = now if now is not None else pd.Timestamp.now(tz="UTC")
     try:
         gathered = gather(home, score_sessions(sessions), at, progress=progress)

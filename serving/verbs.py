@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,7 +53,6 @@ def score(
     """Forecast the last closed session, or those missed since; record each exactly once."""
     check_moment(open_home(home), at)
     sessions = _sessions(open_home(home), date, first, last, at)
-    _light_lightgbm()
     from serving.score import run_scores
 
     with progress_bar("scoring") as progress:
@@ -93,7 +91,6 @@ def ticket(
 
     check_moment(open_home(home), at)
     session = parse_date(date, "--date") if date else last_closed()
-    _light_lightgbm()
     from features.sessions import calendar
     from serving.ticket import ticket_or_refusal
 
@@ -181,7 +178,6 @@ def explain(
         sessions = _sessions(open_home(home), date, first, last, at)
     else:
         sessions = _one(last_closed())
-    _light_lightgbm()
     from serving.why import explain_session, explain_span
 
     with progress_bar("explaining") as progress:
@@ -205,7 +201,6 @@ def track_record(
 ) -> None:
     """How the recorded forecasts have done since, against the baselines; in-sample is left out."""
     if replay:
-        _light_lightgbm()
         from serving.replay import replay as again
 
         with progress_bar("replaying") as progress:
@@ -233,7 +228,6 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from serving.monitor import health, scored_at
 
     now = pd.Timestamp.now(tz="UTC")
-    _light_lightgbm()
     store, days = open_store(home).snapshot(), calendar()
     document = {
         "tables": describe(store, days, now=now),
@@ -276,13 +270,3 @@ def _one(session: pd.Timestamp) -> pd.DatetimeIndex:
     import pandas as pd
 
     return pd.DatetimeIndex([session])
-
-
-def _light_lightgbm() -> None:
-    """Keep LightGBM from importing scikit-learn in a console process that only predicts.
-
-    LightGBM takes scikit-learn as optional and its Booster never uses it; leaving it out halves the
-    start-up. It would break a later import, so a process that is not the console never does it.
-    """
-    if SETTINGS.console and "sklearn" not in sys.modules:
-        sys.modules["sklearn"] = None  # type: ignore[assignment]

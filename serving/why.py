@@ -140,7 +140,7 @@ def _prior_error(
 ) -> float | None:
     """Monte-Carlo standard error of the path prior; None where no path was needed."""
     (evidence,) = gather(home, days, at).evidence
-    errors = load_champion(home).prior(at).monte_carlo_error(evidence.spine, days)
+    errors = load_champion(home, at).prior(at).monte_carlo_error(evidence.spine, days)
     name = f"{head}_{horizon}"
     return float(errors[name].iloc[0]) if name in errors else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import lightgbm
 import numpy as np
 import pytest
 
@@ -21,7 +22,7 @@ def test_contributions_equal_shaps_own_kernel(fitted: Any) -> None:
     )
     x = shift.columns.values(fitted.dataset.features.loc[fitted.later[:60]])
     for booster in shift.boosters:
-        explainer = shap.TreeExplainer(booster.native(), feature_perturbation="tree_path_dependent")
+        explainer = shap.TreeExplainer(lightgbm.Booster(model_str=booster.text), feature_perturbation="tree_path_dependent")
         explainer.model.model_type = "own kernel"
         own = np.asarray(explainer.shap_values(x, check_additivity=False))
         ours = booster.contributions(x)

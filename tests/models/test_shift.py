@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
@@ -247,7 +248,7 @@ def test_contributions_equal_the_kernel_of_shap() -> None:
     booster = fit_booster(matrix, rows, y, np.zeros(1500), ModelSettings(num_leaves=6), seed=1)
     own = booster.contributions(x[:200])
     np.testing.assert_allclose(own.sum(axis=1), booster.log_odds(x[:200]), atol=1e-10)
-    explainer = shap.TreeExplainer(booster.native())
+    explainer = shap.TreeExplainer(lightgbm.Booster(model_str=booster.text))
     # Without the native model shap cannot delegate to `pred_contrib`.
     explainer.model.original_model = None
     explainer.model.model_type = "lightgbm_own_kernel"

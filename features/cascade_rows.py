@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.bars import HOUR_US, open_interest, reference
-from features.cascades import PriceOiRule, price_oi
+from features.bars import open_interest, reference
+from features.price_oi import PriceOiRule, Versions, moves, versions
 from features.view import View
 from features.windows import Array
 
@@ -79,61 +79,41 @@ def _find(view: View, base: str) -> CascadeRows:
     onset, long_onset = np.full(n, np.nan), np.full(n, np.nan)
     bars = reference(view, base)
     known = np.isfinite(bars.close)
-    frame = pd.DataFrame(
-        {
-            "ts": view.hours[known],
-            "open": bars.open[known],
-            "high": bars.high[known],
-            "low": bars.low[known],
-            "close": bars.close[known],
-        }
-    )
-    pieces: list[pd.DataFrame] = []
+    rule = PriceOiRule()
+    pieces: list[Versions] = []
     taken = np.zeros(n, dtype=bool)
-    for held in open_interest(view, base) if len(frame) else []:
-        stamped = np.isfinite(held)
-        interest = pd.DataFrame({"ts": view.hours[stamped], "open_interest": held[stamped]})
-        measured = _measured(known, held)
-        found = price_oi(frame, interest, base=base, venue="reference", versions=True)
-        start = _hour(view, found["start"])
-        found = found[~taken[start]]
+    for held in open_interest(view, base) if known.any() else []:
+        measured = _measured(known, held, rule)
+        after = np.append(held[1:], np.nan)
+        found = versions(moves(bars.open, bars.high, bars.low, bars.close, held, after), rule)
+        pieces.append(found.take(~taken[found.start]))
         fresh = measured & ~taken
         onset[fresh], long_onset[fresh] = 0.0, 0.0
         taken |= measured
-        pieces.append(found)
-    every = pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame()
-    if not len(every):
+    if not sum(len(piece.hour) for piece in pieces):
         empty = np.zeros(0)
         none = np.zeros(0, dtype=np.int64)
         return CascadeRows(_delay(onset), _delay(long_onset), none, none, none, empty, *[empty] * 6)
-    every = every.sort_values(["available_at", "side", "version"], kind="stable")
-    last_bar = _hour(view, every["available_at"]) - 1
-    first = every["version"].to_numpy() == 1
-    hurts_longs = (every["side"] == "long").to_numpy()
-    np.add.at(onset, last_bar[first], 1.0)
-    np.add.at(long_onset, last_bar[first & hurts_longs], 1.0)
-    shown = last_bar + DELAY < n
-    state = [every[name].to_numpy(dtype=float)[shown] for name in _STATE]
+    every = Versions.join(pieces)
+    every = every.take(np.lexsort((every.version, ~every.long, every.hour)))
+    first = every.version == 1
+    np.add.at(onset, every.hour[first], 1.0)
+    np.add.at(long_onset, every.hour[first & every.long], 1.0)
+    every = every.take(every.hour + DELAY < n)
     return CascadeRows(
         _delay(onset),
         _delay(long_onset),
-        (last_bar + DELAY)[shown],
-        every["version"].to_numpy(dtype=np.int64)[shown],
-        pd.factorize(every["cascade_id"])[0].astype(np.int64)[shown],
-        np.where(hurts_longs, 1.0, -1.0)[shown],
-        *state,
+        every.hour + DELAY,
+        every.version,
+        # a cascade is known by where it began and by its side
+        pd.factorize(2 * every.start + every.long)[0].astype(np.int64),
+        np.where(every.long, 1.0, -1.0),
+        *(getattr(every, name) for name in _STATE),
     )
 
 
-def _hour(view: View, ts: pd.Series) -> NDArray[np.int64]:
-    """Row of the hour that opens at each stamp."""
-    opened = pd.DatetimeIndex(ts).as_unit("us").asi8
-    return np.asarray((opened - view.hours.asi8[0]) // HOUR_US)
-
-
-def _measured(known: NDArray[np.bool_], held: Array) -> NDArray[np.bool_]:
+def _measured(known: NDArray[np.bool_], held: Array, rule: PriceOiRule) -> NDArray[np.bool_]:
     """Whether each hour has a bar, an open-interest change, and enough of both behind it."""
-    rule = PriceOiRule()
     after = np.append(held[1:], np.nan)
     changes = np.isfinite(held) & np.isfinite(after) & known
     out = known & changes

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.cascade_frame import finish, need
 from features.errors import DataError
+from features.windows import quiet
 
 __all__ = ["FEED_BREAK", "TotalsRule", "daily_totals", "feed_era"]
 
@@ -82,37 +84,57 @@ def daily_totals(totals: pd.DataFrame, *, rule: TotalsRule | None = None) -> pd.
     pieces = []
     for base, days in frame.sort_values("date").groupby("base", sort=True):
         for era, part in days.groupby("feed_era", sort=True):
-            pieces.append(_cascade_days(part, days, rule, str(base), str(era)))
+            hit, z, severity = _judged(part, rule, str(era))
+            if len(hit):
+                some = part.iloc[hit]
+                pieces.append(_cascade_days(some, days, z, severity, str(base), str(era)))
     return finish(pieces, definition="totals", base=None, venue="")
 
 
-def _cascade_days(
-    part: pd.DataFrame, days: pd.DataFrame, rule: TotalsRule, base: str, era: str
-) -> pd.DataFrame:
-    total = part["long_usd"] + part["short_usd"]
-    ratio = total / part["perp_volume_usd"].where(part["perp_volume_usd"] > 0)
-    log_ratio = np.log(ratio.where(ratio > 0).to_numpy(dtype=float))
+def _judged(
+    part: pd.DataFrame, rule: TotalsRule, era: str
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+    """Places of the cascade days, with their z and severity."""
+    total = (part["long_usd"] + part["short_usd"]).to_numpy(dtype=float)
+    volume = part["perp_volume_usd"].to_numpy(dtype=float)
+    with quiet():
+        ratio = total / np.where(volume > 0, volume, np.nan)
+        log_ratio = np.log(np.where(ratio > 0, ratio, np.nan))
     padded = np.concatenate([np.full(rule.window_days, np.nan), log_ratio])
     past = np.lib.stride_tricks.sliding_window_view(padded, rule.window_days)[: len(part)]
-    known = np.isfinite(past)
-    enough = known.sum(axis=1) >= rule.min_days
-    z = np.full(len(part), np.nan)
-    severity = np.full(len(part), np.nan)
-    judged = enough & np.isfinite(log_ratio)
-    # windows without a hole go together; the others hold a different number of days each
-    whole = np.flatnonzero(judged & known.all(axis=1))
-    mean, spread = past[whole].mean(axis=1), past[whole].std(axis=1, ddof=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z[whole] = np.where(spread > 0, (log_ratio[whole] - mean) / spread, np.nan)
-    severity[whole] = (past[whole] < log_ratio[whole, None]).mean(axis=1)
-    for i in np.flatnonzero(judged & ~known.all(axis=1)):
-        window = past[i][known[i]]
-        deviation = window.std(ddof=1)
-        z[i] = (log_ratio[i] - window.mean()) / deviation if deviation > 0 else np.nan
-        severity[i] = float((window < log_ratio[i]).mean())
+    # most days fall short of the floor: their windows need not be looked at
     floor = rule.min_usd_full if era == "pre_2021_04_27" else rule.min_usd_throttled
-    hit = (z >= rule.min_z) & (total >= floor).to_numpy()
-    part, total, z, severity = part[hit], total[hit], z[hit], severity[hit]
+    large = np.flatnonzero((total >= floor) & np.isfinite(log_ratio))
+    known = np.isfinite(past[large])
+    count = known.sum(axis=1)
+    z = np.full(len(large), np.nan)
+    severity = np.full(len(large), np.nan)
+    # windows without a hole go together; the others hold a different number of days each
+    whole = np.flatnonzero((count >= rule.min_days) & (count == rule.window_days))
+    days = large[whole]
+    mean, spread = past[days].mean(axis=1), past[days].std(axis=1, ddof=1)
+    with quiet():
+        z[whole] = np.where(spread > 0, (log_ratio[days] - mean) / spread, np.nan)
+    severity[whole] = (past[days] < log_ratio[days, None]).mean(axis=1)
+    for i in np.flatnonzero((count >= rule.min_days) & (count < rule.window_days)):
+        day = large[i]
+        window = past[day][known[i]]
+        deviation = window.std(ddof=1)
+        z[i] = (log_ratio[day] - window.mean()) / deviation if deviation > 0 else np.nan
+        severity[i] = float((window < log_ratio[day]).mean())
+    hit = z >= rule.min_z
+    return large[hit], z[hit], severity[hit]
+
+
+def _cascade_days(
+    part: pd.DataFrame,
+    days: pd.DataFrame,
+    z: NDArray[np.float64],
+    severity: NDArray[np.float64],
+    base: str,
+    era: str,
+) -> pd.DataFrame:
+    total = part["long_usd"] + part["short_usd"]
     side = np.where(part["long_usd"] >= part["short_usd"], "long", "short")
     imbalance = (part["long_usd"] - part["short_usd"]) / total.where(total > 0)
     end = part["date"] + pd.Timedelta(days=1)

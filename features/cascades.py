@@ -8,14 +8,14 @@ moment would have made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
 from features.cascade_frame import CASCADE_COLUMNS, as_known, finish, need, one_value
 from features.cascade_totals import FEED_BREAK, TotalsRule, daily_totals, feed_era
 from features.errors import DataError
+from features.price_oi import NORMAL_MEDIAN, Moves, PriceOiRule, Versions, moves
+from features.price_oi import versions as find_versions
 
 __all__ = [
     "CASCADE_COLUMNS",
@@ -32,35 +32,6 @@ __all__ = [
 HOUR = pd.Timedelta(hours=1)
 
 
-@dataclass(frozen=True)
-class PriceOiRule:
-    """When an hourly bar is a cascade bar, and when two of them are one cascade.
-
-    Parameters
-    ----------
-    min_move_bps : float
-        Absolute floor of the excursion from the open: a quantile alone picks noise in quiet months.
-    move_quantile : float
-        The excursion must also reach this quantile of the trailing window.
-    max_oi_change_pct : float
-        Open interest must fall at least this much (a negative number), whatever the quantile says.
-    oi_quantile : float
-        ... and lie at or under this quantile of its own trailing window.
-    window_hours, min_hours : int
-        Length of the trailing window, and how many bars it needs before anything is flagged.
-    merge_hours : int
-        Cascade bars of one side whose opens lie at most this far apart are one cascade.
-    """
-
-    min_move_bps: float = 150.0
-    move_quantile: float = 0.98
-    max_oi_change_pct: float = -2.0
-    oi_quantile: float = 0.02
-    window_hours: int = 90 * 24
-    min_hours: int = 30 * 24
-    merge_hours: int = 2
-
-
 def _hourly(frame: pd.DataFrame, what: str) -> pd.DataFrame:
     """Index by hour on a full grid, so that a trailing window is a span of time."""
     out = frame.assign(ts=pd.to_datetime(frame["ts"], utc=True).dt.as_unit("us")).set_index("ts")
@@ -73,6 +44,27 @@ def _hourly(frame: pd.DataFrame, what: str) -> pd.DataFrame:
     if out.empty:
         return out
     return out.reindex(pd.date_range(out.index[0], out.index[-1], freq="h", unit="us", name="ts"))
+
+
+def _grids(bars: pd.DataFrame, open_interest: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """Bars on consecutive hours, and open interest by hour."""
+    need(bars, ["ts", "open", "high", "low", "close"], "bars")
+    need(open_interest, ["ts", "open_interest"], "open_interest")
+    grid = _hourly(bars, "bars")
+    if open_interest.empty:
+        return grid, pd.Series(dtype=float, index=grid.index[:0])
+    return grid, _hourly(open_interest, "open_interest")["open_interest"]
+
+
+def _moves(grid: pd.DataFrame, held: pd.Series) -> Moves:
+    columns = (grid[name].to_numpy(dtype=float) for name in ("open", "high", "low", "close"))
+    before = held.reindex(grid.index).to_numpy(dtype=float)
+    after = held.reindex(grid.index + HOUR).to_numpy(dtype=float)
+    return moves(*columns, before, after)
+
+
+def _window(values: pd.Series, rule: PriceOiRule) -> pd.api.typing.Rolling:
+    return values.rolling(rule.window_hours, min_periods=rule.min_hours)
 
 
 def price_oi_bars(
@@ -110,52 +102,30 @@ def price_oi_bars(
     close-to-close return over 0.6745, so that it does not depend on how far back the file goes.
     """
     rule = rule or PriceOiRule()
-    need(bars, ["ts", "open", "high", "low", "close"], "bars")
-    need(open_interest, ["ts", "open_interest"], "open_interest")
-    grid = _hourly(bars, "bars")
+    grid, held = _grids(bars, open_interest)
     if grid.empty:
         return pd.DataFrame(
             columns=["side", "move_bps", "move_sigmas", "oi_change_pct", "oi_change_usd",
                      "reversal_share", "severity", "move_threshold_bps", "oi_threshold_pct",
                      "cascade", "available_at"]
         )  # fmt: skip
-    held = _hourly(open_interest, "open_interest")["open_interest"] if len(open_interest) else (
-        pd.Series(dtype=float, index=grid.index[:0])
-    )  # fmt: skip
-    before = held.reindex(grid.index)
-    after = pd.Series(held.reindex(grid.index + HOUR).to_numpy(), index=grid.index)
-    change = (after / before.where(before > 0) - 1.0) * 100.0
-
-    down = (1.0 - grid["low"] / grid["open"]) * 1e4
-    up = (grid["high"] / grid["open"] - 1.0) * 1e4
-    falling = down >= up
-    move = down.where(falling, up)
-    extreme = grid["low"].where(falling, grid["high"])
-    span = (grid["open"] - extreme).abs()
-
-    moves = move.rolling(rule.window_hours, min_periods=rule.min_hours)
-    move_floor = moves.quantile(rule.move_quantile).shift(1)
-    oi_floor = (
-        change.rolling(rule.window_hours, min_periods=rule.min_hours)
-        .quantile(rule.oi_quantile)
-        .shift(1)
-    )
-    log_return = np.log(grid["close"]).diff().abs()
-    sigma = (
-        log_return.rolling(rule.window_hours, min_periods=rule.min_hours).median().shift(1) / 0.6745
-    )
+    m = _moves(grid, held)
+    move, change = pd.Series(m.move_bps, index=grid.index), pd.Series(m.oi_change_pct, grid.index)
+    moves_before = _window(move, rule)
+    sigma = _window(pd.Series(m.hourly, grid.index), rule).median().shift(1) / NORMAL_MEDIAN
     # the rank counts the bar itself; taking it out leaves the share of past bars that were smaller
-    rank = moves.rank(method="min")
-    count = moves.count()
+    rank = moves_before.rank(method="min")
+    count = moves_before.count()
+    move_floor = moves_before.quantile(rule.move_quantile).shift(1)
+    oi_floor = _window(change, rule).quantile(rule.oi_quantile).shift(1)
     out = pd.DataFrame(
         {
-            "side": np.where(falling, "long", "short"),
+            "side": np.where(m.falling, "long", "short"),
             "move_bps": move,
-            "move_sigmas": np.log1p(np.where(falling, -1, 1) * move / 1e4).abs()
-            / sigma.where(sigma > 0),
+            "move_sigmas": m.size / sigma.where(sigma > 0),
             "oi_change_pct": change,
-            "oi_change_usd": (after - before) * grid["close"],
-            "reversal_share": (grid["close"] - extreme).abs() / span.where(span > 0),
+            "oi_change_usd": m.oi_change_usd,
+            "reversal_share": m.reversal_share,
             "severity": (rank - 1) / (count - 1).where(count > 1),
             "move_threshold_bps": move_floor.clip(lower=rule.min_move_bps),
             "oi_threshold_pct": oi_floor.clip(upper=rule.max_oi_change_pct),
@@ -205,39 +175,35 @@ def price_oi(
     rule = rule or PriceOiRule()
     base = base or one_value(bars, "base", "bars")
     venue = venue or one_value(bars, "venue", "bars")
-    measured = price_oi_bars(bars, open_interest, rule=rule)
-    found = measured[measured["cascade"].astype(bool)] if len(measured) else measured
-    pieces: list[pd.DataFrame] = []
-    for side in ("long", "short"):
-        part = found[found["side"] == side]
-        if part.empty:
-            continue
-        opened = part.index.to_series()
-        gap = opened.diff()
-        group = (gap.isna() | (gap > rule.merge_hours * HOUR)).cumsum()
-        start = opened.groupby(group).transform("first")
-        # the largest excursion stands for the cascade; its neighbours keep their own versions
-        by = part.groupby(group)
-        kept = 1.0 + part["oi_change_pct"] / 100.0
-        piece = pd.DataFrame(
-            {
-                "cascade_id": [f"price_oi:{base}:{side}:{t:%Y-%m-%dT%H}" for t in start],
-                "version": by.cumcount() + 1,
-                "side": side,
-                "start": start,
-                "end": opened + HOUR,
-                "available_at": part["available_at"],
-                "n_bars": by.cumcount() + 1,
-                "severity": by["severity"].cummax(),
-                "move_bps": by["move_bps"].cummax(),
-                "move_sigmas": by["move_sigmas"].cummax(),
-                "oi_change_pct": (kept.groupby(group).cumprod() - 1.0) * 100.0,
-                "oi_change_usd": by["oi_change_usd"].cumsum(),
-                "reversal_share": part["reversal_share"],
-            }
-        )
-        pieces.append(piece)
+    grid, held = _grids(bars, open_interest)
+    pieces = []
+    if not grid.empty:
+        pieces.append(_frame(grid.index, find_versions(_moves(grid, held), rule), base))
     frame = finish(pieces, definition="price_oi", base=base, venue=venue)
     if versions or frame.empty:
         return frame
     return as_known(frame, None)
+
+
+def _frame(hours: pd.DatetimeIndex, v: Versions, base: str) -> pd.DataFrame:
+    side = np.where(v.long, "long", "short")
+    start, closed = hours[v.start], hours[v.hour] + HOUR
+    return pd.DataFrame(
+        {
+            "cascade_id": [
+                f"price_oi:{base}:{s}:{t:%Y-%m-%dT%H}" for s, t in zip(side, start, strict=True)
+            ],
+            "version": v.version,
+            "side": side,
+            "start": start,
+            "end": closed,
+            "available_at": closed,
+            "n_bars": v.version,
+            "severity": v.severity,
+            "move_bps": v.move_bps,
+            "move_sigmas": v.move_sigmas,
+            "oi_change_pct": v.oi_change_pct,
+            "oi_change_usd": v.oi_change_usd,
+            "reversal_share": v.reversal_share,
+        }
+    )

@@ -17,6 +17,8 @@ import pandas as pd
 from models.dataset import moment_inputs
 from models.forecaster import Forecaster, HeadModel, HeadOdds
 from models.logit import logit, sigmoid
+from models.shift import taken
+from models.state import REACH
 
 __all__ = [
     "Contribution",
@@ -129,9 +131,13 @@ def explain_rows(
     fallback : bool
         Answer with the path prior.
     """
-    spine = spine.loc[: features.index.max()]
-    odds = forecaster.odds(features, spine)
+    # names are looked up head by head, and as plain objects that is ten times faster
+    features = features.set_axis(features.columns.astype(object), axis=1)
+    ends = pd.DatetimeIndex([features.index.min(), features.index.max()])
+    first, last = spine.index.get_indexer(ends)
+    spine = spine.iloc[max(first - REACH, 0) : last + 1]
     inputs = moment_inputs(spine, features).loc[features.index]
+    odds = forecaster.odds(features, spine, inputs=inputs)
     distance = forecaster.novelty.distance(inputs)
     columns: list[list[HeadForecast]] = [[] for _ in range(len(features))]
     for name, head in forecaster.heads.items():
@@ -177,7 +183,7 @@ def _with_reasons(
     pushes, bias, shown = np.zeros((n, 0)), np.zeros(n), np.zeros((n, 0))
     if head.shift is not None:
         names = head.shift.features
-        shown = features.reindex(columns=list(names)).to_numpy(float)
+        shown = taken(features, names)
         pushes = np.zeros((n, len(names)))
         # trees are slow to explain, and a head that is not asked has nothing to say
         pushes[part.asked], bias[part.asked] = head.shift.contributions(features[part.asked])

@@ -120,7 +120,12 @@ class Forecaster:
     feature_names: tuple[str, ...]
 
     def odds(
-        self, features: pd.DataFrame, spine: pd.DataFrame, *, intervals: bool = True
+        self,
+        features: pd.DataFrame,
+        spine: pd.DataFrame,
+        *,
+        inputs: pd.DataFrame | None = None,
+        intervals: bool = True,
     ) -> dict[str, HeadOdds]:
         """Forecast every head for the rows of a feature table.
 
@@ -130,21 +135,20 @@ class Forecaster:
             Rows to forecast, index session; absent columns count as null.
         spine : DataFrame
             History that reaches every row.
+        inputs : DataFrame, optional
+            Structural inputs of the rows where they were computed already.
         intervals : bool
             Ask the members too; without them the ends of the intervals are NaN.
         """
         sessions = pd.DatetimeIndex(features.index)
-        inputs = moment_inputs(spine, features).loc[sessions]
-        priors = self.prior.probabilities(spine, sessions, self.at)
-        told = [
-            self.prior.probabilities(spine, sessions, self.at, dynamics=member)
-            for member in (self.prior.members if intervals else ())
-        ]
+        if inputs is None:
+            inputs = moment_inputs(spine, features).loc[sessions]
+        laws = [self.prior.dynamics, *(self.prior.members if intervals else ())]
+        priors, *told = self.prior.told_by(laws, spine, sessions, self.at)
         parts = {}
         for name, head in self.heads.items():
-            members = np.array([member[name].to_numpy(float) for member in told])
-            prior = priors[name].to_numpy(float)
-            parts[head.key] = _part(head.shift, features, inputs, prior, members)
+            members = np.array([member[name] for member in told])
+            parts[head.key] = _part(head.shift, features, inputs, priors[name], members)
         fixes = coherent_log_odds({k: part.before_coherence() for k, part in parts.items()})
         out = {}
         for key, part in parts.items():

@@ -117,16 +117,15 @@ class RidgeLogit:
 
     def parts(self, x: np.ndarray) -> np.ndarray:
         """Log odds that each column adds, shape (n, k); zero where the value is null."""
-        z = (np.clip(x, self.low, self.high) - self.centre) / self.scale
+        z = (np.minimum(np.maximum(x, self.low), self.high) - self.centre) / self.scale
         return np.asarray(np.where(np.isnan(z), 0.0, z) * self.coef)
 
     def log_odds(self, x: np.ndarray) -> np.ndarray:
         """Log odds of each row; the sum runs in column order, so a row alone gives the same."""
         parts = self.parts(x)
-        total = np.full(parts.shape[0], float(self.intercept))
-        for j in range(parts.shape[1]):
-            total = total + parts[:, j]
-        return total
+        terms = np.empty((parts.shape[0], parts.shape[1] + 1))
+        terms[:, 0], terms[:, 1:] = self.intercept, parts
+        return np.asarray(np.add.accumulate(terms, axis=1)[:, -1])
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers; infinite bounds become null."""

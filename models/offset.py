@@ -32,6 +32,7 @@ __all__ = [
     "expert_names",
     "fit_experts",
     "lean_on_prior",
+    "offset_columns",
     "stack_weights",
 ]
 
@@ -67,7 +68,7 @@ class Expert:
 
     def log_odds(self, inputs: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
         """Log odds of each row of the structural inputs; `prior` is a probability."""
-        return self.from_columns(_columns(inputs, prior))
+        return self.from_columns(offset_columns(inputs, prior))
 
     def from_columns(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Log odds from columns by name, among them ``prior``, the prior's log odds."""
@@ -102,8 +103,11 @@ class Offset:
 
     def log_odds(self, inputs: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
         """Weighted log odds; experts without weight are not asked."""
-        columns = _columns(inputs, prior)
-        total = np.zeros(len(inputs))
+        return self.from_columns(offset_columns(inputs, prior))
+
+    def from_columns(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Weighted log odds from what `offset_columns` gives."""
+        total = np.zeros(len(columns[PRIOR]))
         for name, weight in self.weights.items():
             total = total + weight * self.experts[name].from_columns(columns)
         return total
@@ -122,6 +126,24 @@ class Offset:
             {str(k): float(v) for k, v in document["weights"].items()},
             {str(k): Expert.from_json(v) for k, v in document["experts"].items()},
         )
+
+
+def offset_columns(
+    inputs: pd.DataFrame | Mapping[str, np.ndarray], prior: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Columns by name, out of the frame once: every expert reads most of them.
+
+    Parameters
+    ----------
+    inputs : DataFrame or mapping
+        Structural inputs, or what this function gave for another prior.
+    prior : ndarray
+        Path prior, probability; the column ``prior`` is its log odds.
+    """
+    if isinstance(inputs, pd.DataFrame):
+        values = np.asfortranarray(inputs.to_numpy(float))
+        inputs = {str(name): values[:, j] for j, name in enumerate(inputs.columns)}
+    return {**inputs, PRIOR: logit(prior, clip=1e-4)}
 
 
 def expert_names(key: HeadKey) -> tuple[str, ...]:
@@ -156,7 +178,7 @@ def fit_experts(
         Log realised volatility over the head's horizon: the target of the margin's forecast.
     """
     variance = LogVariance.fit(key, inputs, log_variance) if has_margin(key) else None
-    known = _columns(inputs, prior)
+    known = offset_columns(inputs, prior)
     out: dict[str, Expert] = {}
     for name in expert_names(key):
         if name == PRIOR:
@@ -245,13 +267,6 @@ def _centred(x: np.ndarray) -> np.ndarray:
         return x
     known = np.maximum((~null).sum(axis=0), 1)
     return np.where(null, np.where(null, 0.0, x).sum(axis=0) / known, x)
-
-
-def _columns(inputs: pd.DataFrame, prior: np.ndarray) -> dict[str, np.ndarray]:
-    """Columns by name, out of the frame once: every expert reads most of them."""
-    values = np.asfortranarray(inputs.to_numpy(float))
-    columns = {str(name): values[:, j] for j, name in enumerate(inputs.columns)}
-    return {**columns, PRIOR: logit(prior, clip=1e-4)}
 
 
 def _matrix(

@@ -21,7 +21,7 @@ come from the state, not from the dice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,7 @@ from models.next_session import Opens, next_session_odds
 from models.simulate import PathOdds, simulate_odds, simulate_paths
 from models.state import HISTORY, state
 from models.touches import OpenPaths, Touch
-from models.walk import MAX_STEPS, Draws, starts
+from models.walk import MAX_STEPS, Draws, Laws, Starts, starts
 
 __all__ = ["DEFAULT_PATHS", "PathPrior"]
 
@@ -137,15 +137,14 @@ class PathPrior:
         """Simulate and count, for sessions whose state is known; see `PathOdds`."""
         s = state(spine)
         rows = s.rows(sessions)
-        return simulate_odds(starts(s, rows, self.dynamics), self.draws(), self.dynamics)
+        start, laws = starts(s, rows, self.dynamics), Laws.of([self.dynamics], rows.size)
+        return simulate_odds(start, self.draws(), laws)
 
     def probabilities(
         self,
         spine: pd.DataFrame,
         sessions: pd.DatetimeIndex,
         at: str = "evening",
-        *,
-        dynamics: Dynamics | None = None,
     ) -> pd.DataFrame:
         """Prior probability of every head of a moment.
 
@@ -157,8 +156,6 @@ class PathPrior:
             Sessions t.
         at : str
             The prior speaks from the close of t at every moment; the moment picks the heads.
-        dynamics : Dynamics, optional
-            One of `members`, on the same pool and draws; the prior's own by default.
 
         Returns
         -------
@@ -166,18 +163,28 @@ class PathPrior:
             One row a session, one column a head and horizon; NaN where the head is not scored
             or the 63 sessions before t are not known.
         """
+        (told,) = self.told_by([self.dynamics], spine, sessions, at)
+        return pd.DataFrame(told, index=sessions)
+
+    def told_by(
+        self, dynamics: Sequence[Dynamics], spine: pd.DataFrame, sessions: pd.DatetimeIndex, at: str
+    ) -> list[dict[str, np.ndarray]]:
+        """Give the columns of `probabilities` by each of some dynamics, all simulated at once."""
         s = state(spine)
         rows = s.rows(sessions)
-        out = pd.DataFrame(np.nan, index=sessions, columns=[k.id for k in head_keys(at)])
         where = s.known()[rows]
         known = rows[where]
-        if known.size == 0:
+        n, names = known.size, [k.id for k in head_keys(at)]
+        out = [{name: np.full(len(rows), np.nan) for name in names} for _ in dynamics]
+        if n == 0:
             return out
-        law = dynamics or self.dynamics
-        values = simulate_odds(starts(s, known, law), self.draws(), law).columns()
-        values |= next_session_odds(law, self.pairs, self.opens, s, known)
-        for name in out.columns:
-            out.loc[where, name] = values[name]
+        start = Starts.join([starts(s, known, law) for law in dynamics])
+        values = simulate_odds(start, self.draws(), Laws.of(dynamics, n)).columns()
+        for place, (law, columns) in enumerate(zip(dynamics, out, strict=True)):
+            own = slice(place * n, (place + 1) * n)
+            nights = next_session_odds(law, self.pairs, self.opens, s, known)
+            for name, column in columns.items():
+                column[where] = nights[name] if name in nights else values[name][own]
         return out
 
     def band_odds(self, spine: pd.DataFrame, session: pd.Timestamp) -> dict[int, list[float]]:
@@ -269,9 +276,8 @@ class PathPrior:
                 f"the {HISTORY + 1} SPX and VIX closes up to {first:%Y-%m-%d} are not all known. "
                 "Import them, or choose another session."
             )
-        return simulate_paths(
-            starts(s, rows, self.dynamics), self.draws(), self.dynamics, steps=horizon
-        )
+        start, laws = starts(s, rows, self.dynamics), Laws.of([self.dynamics], rows.size)
+        return simulate_paths(start, self.draws(), laws, steps=horizon)
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers."""

@@ -6,6 +6,7 @@ log odds. How it is fitted, and what is chosen there, stands in `models.shift_fi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +18,11 @@ from models.boosters import Booster
 from models.calibration import calibration_term
 from models.heads import HeadKey
 from models.logit import RidgeLogit
-from models.offset import Offset
+from models.offset import Offset, offset_columns
 from models.settings import ModelSettings
 from models.window import window_parts
 
-__all__ = ["Columns", "ShiftModel"]
+__all__ = ["Columns", "ShiftModel", "taken"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Columns:
 
     def values(self, x: pd.DataFrame) -> np.ndarray:
         """Feature matrix to forecast from: nulls are made neutral, absent columns are null."""
-        values = x.reindex(columns=list(self.names)).to_numpy(float)
+        values = taken(x, self.names)
         return np.where(np.isnan(values), self.neutral, values)
 
     def drawn(self, x: pd.DataFrame, *, seed: int) -> np.ndarray:
@@ -67,7 +68,7 @@ class Columns:
         era in which a series did not exist. Drawn values look like all others. Columns that are
         null together take theirs from the same row, so that they stay plausible together.
         """
-        values = x.reindex(columns=list(self.names)).to_numpy(float).copy()
+        values = taken(x, self.names)
         share = np.random.Generator(np.random.PCG64(seed)).random(len(values))
         for j in range(values.shape[1]):
             null = np.isnan(values[:, j])
@@ -75,6 +76,20 @@ class Columns:
             if known.size:
                 values[null, j] = known[(share[null] * known.size).astype(np.int64)]
         return values
+
+
+def taken(x: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
+    """Copy some columns of a table, NaN for those that it does not have."""
+    places = _places(tuple(x.columns), names)
+    values = np.asarray(x.to_numpy(float)[:, places])
+    values[:, places < 0] = np.nan
+    return values
+
+
+@functools.lru_cache(maxsize=64)
+def _places(columns: tuple[str, ...], names: tuple[str, ...]) -> np.ndarray:
+    where = {name: place for place, name in enumerate(columns)}
+    return np.array([where.get(name, -1) for name in names], np.intp)
 
 
 @dataclass(frozen=True)
@@ -112,7 +127,8 @@ class ShiftModel:
 
     def base(self, inputs: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
         """Structural offset: mean log odds of the members' offsets."""
-        return _mean([o.log_odds(inputs, prior) for o in self.offsets])
+        columns = offset_columns(inputs, prior)
+        return _mean([offset.from_columns(columns) for offset in self.offsets])
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -177,7 +193,11 @@ class ShiftModel:
         -------
         ndarray, shape (members, rows)
         """
-        out = [o.log_odds(inputs, prior) for o, prior in zip(self.offsets, priors, strict=True)]
+        columns = offset_columns(inputs, priors[0])
+        out = [
+            offset.from_columns(offset_columns(columns, prior))
+            for offset, prior in zip(self.offsets, priors, strict=True)
+        ]
         if added:
             out = [start + self.share * more for start, more in zip(out, added, strict=True)]
         return np.array([member + self.calibrated(member) for member in out])

@@ -14,7 +14,6 @@ from typing import TypeVar
 import numpy as np
 
 from features.bands import BAND_EDGES
-from models.dynamics import Dynamics
 from models.heads import (
     EVENING_HORIZONS,
     EXPANSION_RATIO,
@@ -23,7 +22,7 @@ from models.heads import (
     TRADING_DAYS,
     band_bounds,
 )
-from models.walk import Draws, Starts, walk
+from models.walk import Draws, Laws, Starts, walk
 
 __all__ = ["STEPS", "PathOdds", "simulate_odds", "simulate_paths"]
 
@@ -75,10 +74,10 @@ class PathOdds:
         }
 
 
-def simulate_odds(start: Starts, draws: Draws, model: Dynamics) -> PathOdds:
+def simulate_odds(start: Starts, draws: Draws, laws: Laws) -> PathOdds:
     """Count, over the paths of each session, how often each head's event happens."""
     n, paths = len(start.vix), draws.ret.shape[1]
-    done = _in_pieces(n, paths, lambda piece: _count(start.part(piece), draws, model))
+    done = _in_pieces(n, paths, lambda piece: _count(start.part(piece), draws, laws.part(piece)))
 
     def join(name: str) -> dict[int, np.ndarray]:
         return {h: np.concatenate([getattr(d, name)[h] for d in done]) for h in EVENING_HORIZONS}
@@ -88,7 +87,7 @@ def simulate_odds(start: Starts, draws: Draws, model: Dynamics) -> PathOdds:
     )
 
 
-def _count(start: Starts, draws: Draws, model: Dynamics) -> PathOdds:
+def _count(start: Starts, draws: Draws, laws: Laws) -> PathOdds:
     n, paths = len(start.vix), draws.ret.shape[1]
     lower, upper = band_bounds(start.vix)
     with np.errstate(divide="ignore"):
@@ -123,12 +122,12 @@ def _count(start: Starts, draws: Draws, model: Dynamics) -> PathOdds:
             [1.0 - reached[0], reached[0] - reached[1], reached[1] - reached[2], reached[2]]
         )
 
-    walk(start, draws, model, see, steps=STEPS)
+    walk(start, draws, laws, see, steps=STEPS)
     return odds
 
 
 def simulate_paths(
-    start: Starts, draws: Draws, model: Dynamics, *, steps: int
+    start: Starts, draws: Draws, laws: Laws, *, steps: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Paths themselves, for a few sessions.
 
@@ -149,7 +148,7 @@ def simulate_paths(
             vix[step - 1, piece] = log_vix
             scales[step - 1, piece] = scale
 
-        walk(start.part(piece), draws, model, see, steps=steps)
+        walk(start.part(piece), draws, laws.part(piece), see, steps=steps)
 
     _in_pieces(n, paths, run)
     return np.moveaxis(returns, 0, 2), np.moveaxis(vix, 0, 2), np.moveaxis(scales, 0, 2)

@@ -14,10 +14,13 @@ import pandas as pd
 
 from features.errors import UsageError
 
-__all__ = ["HISTORY", "MAX_VIX_GAP", "State", "lagged", "state", "window_mean"]
+__all__ = ["HISTORY", "MAX_VIX_GAP", "REACH", "State", "lagged", "state", "window_mean"]
 
 HISTORY = 63
 MAX_VIX_GAP = 5
+# Rows before a session that anything known of it can hang on: a window, a change before it, and the
+# close that is carried over.
+REACH = HISTORY + 1 + MAX_VIX_GAP + 1
 
 
 def lagged(x: np.ndarray, k: int) -> np.ndarray:

@@ -5,7 +5,7 @@ All arithmetic is elementwise, so how sessions are cut into chunks changes no bi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from models.dynamics import Dynamics
 from models.heads import REALISED_WINDOW, TRADING_DAYS
 from models.state import HISTORY, State
 
-__all__ = ["MAX_STEPS", "Draws", "See", "Starts", "starts", "walk"]
+__all__ = ["MAX_STEPS", "Draws", "Laws", "See", "Starts", "starts", "walk"]
 
 MAX_STEPS = 63
 
@@ -75,6 +75,36 @@ class Starts:
         """Take some of the rows."""
         return Starts(*(getattr(self, name)[where] for name in self.__dataclass_fields__))
 
+    @classmethod
+    def join(cls, parts: Sequence[Starts]) -> Starts:
+        """Put the rows of some one after the other."""
+        names = cls.__dataclass_fields__
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+@dataclass(frozen=True)
+class Laws:
+    """Dynamics that each row is simulated by, one column a row; weights as in `Dynamics`."""
+
+    drift: np.ndarray
+    ret_scale: np.ndarray
+    vix_mean: np.ndarray
+    vix_scale: np.ndarray
+
+    @classmethod
+    def of(cls, dynamics: Sequence[Dynamics], rows: int) -> Laws:
+        """Take each of some dynamics for so many rows, one after the other."""
+        each = [np.array([one.drift for one in dynamics])]
+        each += [
+            np.column_stack([getattr(one, name) for one in dynamics])
+            for name in ("ret_scale", "vix_mean", "vix_scale")
+        ]
+        return cls(*(np.repeat(weights, rows, axis=-1) for weights in each))
+
+    def part(self, where: slice) -> Laws:
+        """Take some of the rows."""
+        return Laws(*(getattr(self, name)[..., where] for name in self.__dataclass_fields__))
+
 
 def starts(s: State, rows: np.ndarray, model: Dynamics) -> Starts:
     """Gather the windows that the simulation needs."""
@@ -112,12 +142,23 @@ class _Trail:
         return vix, ret, size, dvix
 
 
-def walk(start: Starts, draws: Draws, model: Dynamics, see: See, *, steps: int) -> None:
+def walk(start: Starts, draws: Draws, laws: Laws, see: See, *, steps: int) -> None:
     """Advance all paths of a chunk, step by step, and show each step to `see`."""
     n, paths = len(start.vix), draws.ret.shape[1]
     shape = (n, paths)
-    b, c, d = model.ret_scale, model.vix_mean, model.vix_scale
-    to_move = b[1] / (np.sqrt(float(TRADING_DAYS)) * 100.0)
+    b, c, d = laws.ret_scale, laws.vix_mean, laws.vix_scale
+    # Weights of what differs by path; those of what is known by row stand where they are used.
+    to_move, size_5, fall_5, size_21, fall = _by_row(
+        b[1] / (np.sqrt(float(TRADING_DAYS)) * 100.0),
+        b[2] / 5.0 + b[5] / 10.0,
+        b[5] / 10.0,
+        b[3] / 21.0,
+        -0.5 * b[4],
+    )
+    vix_now, vix_5, vix_21, vix_63, ret_5, ret_1 = _by_row(
+        c[1], c[2] / 5.0, c[3] / 21.0 + c[4] / 63.0, c[4] / 63.0, c[6] / 5.0, c[5]
+    )
+    dvix_5, dvix_21, dvix_1, above, drift = _by_row(d[1] / 5.0, d[2] / 21.0, d[3], d[4], laws.drift)
     # Known-history sums that leave the windows are folded into one number a session and step,
     # so that the inner loop touches only what the paths add.
     old_vix, old_size, old_dvix = start.log_vix, start.size, start.abs_dvix
@@ -150,28 +191,28 @@ def walk(start: Starts, draws: Draws, model: Dynamics, see: See, *, steps: int) 
         np.exp(log_vix, out=scale)
         scale *= to_move
         # A fall is half of the size less the move, to the last bit and faster than a minimum.
-        np.multiply(five_size, b[2] / 5.0 + b[5] / 10.0, out=work)
+        np.multiply(five_size, size_5, out=work)
         scale += work
-        np.multiply(five_ret, b[5] / 10.0, out=work)
+        np.multiply(five_ret, fall_5, out=work)
         scale -= work
-        np.multiply(new_size, b[3] / 21.0, out=work)
+        np.multiply(new_size, size_21, out=work)
         scale += work
         np.subtract(ret, size, out=work)
-        work *= -0.5 * b[4]
+        work *= fall
         scale += work
         scale += known[:, None]
         # Scale of the VIX change.
         known = d[0] * 1e-2 + d[1] / 5.0 * sums["d5"] + d[2] / 21.0 * sums["d21"]
-        np.multiply(five_dvix, d[1] / 5.0, out=vix_scale)
-        np.multiply(new_dvix, d[2] / 21.0, out=work)
+        np.multiply(five_dvix, dvix_5, out=vix_scale)
+        np.multiply(new_dvix, dvix_21, out=work)
         vix_scale += work
-        np.multiply(size_dvix, d[3], out=work)
+        np.multiply(size_dvix, dvix_1, out=work)
         vix_scale += work
         np.multiply(new_vix, -1.0 / 21.0, out=work)
         work += log_vix
         work -= sums["v21"][:, None] / 21.0
         np.maximum(work, 0.0, out=work)
-        work *= d[4]
+        work *= above
         vix_scale += work
         vix_scale += known[:, None]
         # Mean of the VIX change.
@@ -179,17 +220,17 @@ def walk(start: Starts, draws: Draws, model: Dynamics, see: See, *, steps: int) 
             c[0] + c[2] / 5.0 * sums["v5"] + c[3] / 21.0 * sums["v21"] + c[4] / 63.0 * sums["v63"]
         )
         known = known + c[6] / 5.0 * sums["r5"]
-        np.multiply(log_vix, c[1], out=change)
-        np.multiply(five_vix, c[2] / 5.0, out=work)
+        np.multiply(log_vix, vix_now, out=change)
+        np.multiply(five_vix, vix_5, out=work)
         change += work
-        np.multiply(new_vix, c[3] / 21.0 + c[4] / 63.0, out=work)
+        np.multiply(new_vix, vix_21, out=work)
         change += work
         if left_vix is not None and k > 22:
-            np.multiply(left_vix, c[4] / 63.0, out=work)
+            np.multiply(left_vix, vix_63, out=work)
             change += work
-        np.multiply(five_ret, c[6] / 5.0, out=work)
+        np.multiply(five_ret, ret_5, out=work)
         change += work
-        np.multiply(ret, c[5], out=work)
+        np.multiply(ret, ret_1, out=work)
         change += work
         change += known[:, None]
         # Draw.
@@ -198,7 +239,7 @@ def walk(start: Starts, draws: Draws, model: Dynamics, see: See, *, steps: int) 
         before, (log_vix, ret, size, size_dvix) = log_vix, trail.at(k)
         gone = trail.at(k - 21) if k > 21 else None
         np.multiply(scale, draws.ret[k - 1], out=ret)
-        ret += model.drift
+        ret += drift
         np.add(before, change, out=log_vix)
         see(k, ret, log_vix, scale)
         # Move the windows.
@@ -235,6 +276,10 @@ def walk(start: Starts, draws: Draws, model: Dynamics, see: See, *, steps: int) 
             sums["d21"] = sums["d21"] - old_dvix[:, -22 + k]
         if k < HISTORY:
             sums["v63"] = sums["v63"] - old_vix[:, -64 + k]
+
+
+def _by_row(*weights: np.ndarray) -> list[np.ndarray]:
+    return [weight[:, None] for weight in weights]
 
 
 def _sum(history: np.ndarray, width: int) -> np.ndarray:

@@ -22,7 +22,8 @@ def test_contributions_equal_shaps_own_kernel(fitted: Any) -> None:
     )
     x = shift.columns.values(fitted.dataset.features.loc[fitted.later[:60]])
     for booster in shift.boosters:
-        explainer = shap.TreeExplainer(lightgbm.Booster(model_str=booster.text), feature_perturbation="tree_path_dependent")
+        native = lightgbm.Booster(model_str=booster.text)
+        explainer = shap.TreeExplainer(native, feature_perturbation="tree_path_dependent")
         explainer.model.model_type = "own kernel"
         own = np.asarray(explainer.shap_values(x, check_additivity=False))
         ours = booster.contributions(x)

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.view import View
-from features.windows import Array
+from features.windows import Array, quiet
 
 __all__ = [
     "BASES",
@@ -53,26 +53,40 @@ def venue_order(venues: Sequence[str]) -> list[str]:
     return sorted(venues, key=lambda v: (ORDER.index(v) if v in ORDER else len(ORDER), v))
 
 
-def _place(view: View, ts: pd.Series) -> NDArray[np.int64]:
-    return (pd.DatetimeIndex(ts).as_unit("us").asi8 - view.hours.asi8[0]) // HOUR_US
+def _hour(view: View, table: str) -> NDArray[np.int64]:
+    """Row on `View.hours` that each row of a table is stamped in."""
+
+    def make() -> NDArray[np.int64]:
+        stamps = pd.DatetimeIndex(view.table(table)["ts"]).as_unit("us").asi8
+        # a settlement stamped at the end of an hour is known when that hour closes
+        early = 1 if table == "funding" else 0
+        return np.asarray((stamps - early - view.hours.asi8[0]) // HOUR_US)
+
+    return view.make(("hour", table), make)
 
 
-def _lay(view: View, frame: pd.DataFrame, columns: Sequence[str]) -> list[Array]:
-    where = _place(view, frame["ts"])
+def _column(view: View, table: str, name: str) -> Array:
+    def make() -> Array:
+        return view.table(table)[name].to_numpy(dtype=float, na_value=np.nan)
+
+    return view.make(("column", table, name), make)
+
+
+def _lay(view: View, table: str, rows: NDArray[np.intp], values: Array) -> Array:
+    """Put the values of some rows of a table on the hours."""
+    where = _hour(view, table)[rows]
     kept = (where >= 0) & (where < len(view.hours))
-    out = []
-    for column in columns:
-        values = np.full(len(view.hours), np.nan)
-        values[where[kept]] = frame[column].to_numpy(dtype=float, na_value=np.nan)[kept]
-        out.append(values)
+    out = np.full(len(view.hours), np.nan)
+    out[where[kept]] = values[rows[kept]]
     return out
 
 
-def _by_venue(view: View, table: str, base: str) -> dict[str, pd.DataFrame]:
-    def split() -> dict[str, dict[str, pd.DataFrame]]:
-        frame = view.table(table)
-        parts: dict[str, dict[str, pd.DataFrame]] = {}
-        for (one_base, venue), rows in frame.groupby(["base", "venue"], observed=True, sort=True):
+def _by_venue(view: View, table: str, base: str) -> dict[str, NDArray[np.intp]]:
+    """Rows of a coin by venue, the deepest first."""
+
+    def split() -> dict[str, dict[str, NDArray[np.intp]]]:
+        parts: dict[str, dict[str, NDArray[np.intp]]] = {}
+        for (one_base, venue), rows in view.table(table).groupby(["base", "venue"]).indices.items():
             parts.setdefault(str(one_base), {})[str(venue)] = rows
         return parts
 
@@ -105,8 +119,8 @@ def reference(view: View, base: str, *, table: str = "perp_bars") -> Bars:
         if len(view.hours):
             for rows in _by_venue(view, table, base).values():
                 use = np.isnan(out[3])
-                for into, values in zip(out, _lay(view, rows, columns), strict=True):
-                    into[use] = values[use]
+                for into, name in zip(out, columns, strict=True):
+                    into[use] = _lay(view, table, rows, _column(view, table, name))[use]
         return Bars(*out)
 
     return view.make(("reference", table, base), make)
@@ -118,7 +132,9 @@ def venue_closes(view: View, base: str) -> list[Array]:
     def make() -> list[Array]:
         if not len(view.hours):
             return []
-        return [_lay(view, r, ["close"])[0] for r in _by_venue(view, "perp_bars", base).values()]
+        close = _column(view, "perp_bars", "close")
+        every = _by_venue(view, "perp_bars", base).values()
+        return [_lay(view, "perp_bars", rows, close) for rows in every]
 
     return view.make(("venue_closes", base), make)
 
@@ -134,13 +150,16 @@ def open_interest(view: View, base: str) -> list[Array]:
     """
 
     def make() -> list[Array]:
-        out = []
-        if len(view.hours):
-            for rows in _by_venue(view, "open_interest", base).values():
-                hourly = rows[(rows["unit"] == "base") & (rows["interval_hours"] <= 1.0)]
-                if len(hourly):
-                    out.append(_lay(view, hourly, ["open_interest"])[0])
-        return out
+        if not len(view.hours):
+            return []
+        table = "open_interest"
+        held, hourly = _column(view, table, "open_interest"), view.make("hourly_coins", in_coins)
+        every = (rows[hourly[rows]] for rows in _by_venue(view, table, base).values())
+        return [_lay(view, table, rows, held) for rows in every if len(rows)]
+
+    def in_coins() -> NDArray[np.bool_]:
+        frame = view.table("open_interest")
+        return ((frame["unit"] == "base") & (frame["interval_hours"] <= 1.0)).to_numpy(dtype=bool)
 
     return view.make(("open_interest", base), make)
 
@@ -166,11 +185,11 @@ def funding_rate(view: View, base: str) -> Array:
         out = np.full(len(view.hours), np.nan)
         if not len(view.hours):
             return out
+        rate, hours = (_column(view, "funding", name) for name in ("rate", "interval_hours"))
+        with quiet():
+            annual = rate / hours * 24.0 * 365.0 * 100.0
         for rows in _by_venue(view, "funding", base).values():
-            # a settlement stamped inside or at the end of an hour is known when the hour closes
-            shifted = rows.assign(ts=rows["ts"] - pd.Timedelta(microseconds=1))
-            rate = rows["rate"] / rows["interval_hours"] * 24.0 * 365.0 * 100.0
-            settled = _lay(view, shifted.assign(annual=rate), ["annual"])[0]
+            settled = _lay(view, "funding", rows, annual)
             held = settled.copy()
             for k in range(1, FUNDING_HOLD_HOURS):
                 before = np.concatenate([np.full(k, np.nan), settled[:-k]])

@@ -16,7 +16,7 @@ import pandas as pd
 
 from features.bars import BASES, HOUR_US
 from features.cascade_rows import DELAY, CascadeRows, cascade_rows
-from features.cascade_totals import daily_totals
+from features.cascade_totals import cascade_days, daily_totals
 from features.declare import Feature, family
 from features.engineered import score
 from features.epochs import DAY_TABLES
@@ -196,10 +196,10 @@ def _from_totals(view: View, begin: np.ndarray, end: np.ndarray) -> list[_New]:
     # most cut-offs learn of none: look at their own days before a year of them is ranked
     earliest = int(begin[end >= 0].min())
     since = pd.Timestamp(earliest, unit="us") - TOTALS_LOOKBACK
-    if not (_known_at(daily_totals(days[days["date"] >= since])) > earliest).any():
+    if not (_known_at(*cascade_days(days[days["date"] >= since])) > earliest).any():
         return []
     found = daily_totals(days)
-    known = _known_at(found)
+    known = _known_at(found["start"], found["available_at"])
     usd = found["notional_usd"].to_numpy(dtype=float)
     kinds = pd.factorize(found["base"].astype(str) + found["feed_era"].astype(str))[0]
     share = (found["long_usd"] / found["notional_usd"]).to_numpy(dtype=float)
@@ -213,8 +213,10 @@ def _from_totals(view: View, begin: np.ndarray, end: np.ndarray) -> list[_New]:
     return out
 
 
-def _known_at(found: pd.DataFrame) -> np.ndarray:
+def _known_at(
+    days: pd.Series | pd.DatetimeIndex, available: pd.Series | pd.DatetimeIndex
+) -> np.ndarray:
     """When totals were due, or came; -1 where they came too late to be news."""
-    due = pd.DatetimeIndex(found["start"]).as_unit("us") + DAY_TABLES["liquidation_totals"]
-    came = pd.DatetimeIndex(found["available_at"]).as_unit("us").asi8
+    due = pd.DatetimeIndex(days).as_unit("us") + DAY_TABLES["liquidation_totals"]
+    came = pd.DatetimeIndex(available).as_unit("us").asi8
     return np.where(came - due.asi8 <= LATE_DAYS * DAY_US, np.maximum(due.asi8, came), -1)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.cascade_frame import finish, need
+from features.cascade_frame import STAMP, finish, need
 from features.errors import DataError
 from features.windows import quiet
 
-__all__ = ["FEED_BREAK", "TotalsRule", "daily_totals", "feed_era"]
+__all__ = ["FEED_BREAK", "TotalsRule", "cascade_days", "daily_totals", "feed_era"]
 
 # Binance cut its public feed to one order per symbol and second on this UTC day, and the daily
 # totals of every aggregator break there: levels before and after are two different quantities.
@@ -39,6 +41,18 @@ class TotalsRule:
     min_usd_throttled: float = 10e6
     window_days: int = 90
     min_days: int = 20
+
+
+class _Hits(NamedTuple):
+    """Cascade days of one coin in one era: places in its rows, z and severity."""
+
+    base: str
+    era: str
+    days: pd.DataFrame
+    part: pd.DataFrame
+    hit: NDArray[np.intp]
+    z: NDArray[np.float64]
+    severity: NDArray[np.float64]
 
 
 def feed_era(dates: pd.Series) -> pd.Series:
@@ -72,6 +86,36 @@ def daily_totals(totals: pd.DataFrame, *, rule: TotalsRule | None = None) -> pd.
     2021-04-27, and the first `min_days` days of an era flag nothing.
     """
     rule = rule or TotalsRule()
+    pieces = [
+        _cascade_days(h.part.iloc[h.hit], h.days, h.z, h.severity, h.base, h.era)
+        for h in _found(totals, rule)
+    ]
+    return finish(pieces, definition="totals", base=None, venue="")
+
+
+def cascade_days(
+    totals: pd.DataFrame, *, rule: TotalsRule | None = None
+) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
+    """Days that `daily_totals` would give and when each was available, in no order, at less cost.
+
+    Parameters
+    ----------
+    totals : DataFrame
+        As `daily_totals`, with ``available_at``.
+    rule : TotalsRule, optional
+        Thresholds.
+    """
+    found = _found(totals, rule or TotalsRule())
+    hits = [h.part.iloc[h.hit][["date", "available_at"]] for h in found]
+    if not hits:
+        none = pd.DatetimeIndex([], dtype=STAMP)
+        return none, none
+    every = pd.concat(hits)
+    return pd.DatetimeIndex(every["date"]), pd.DatetimeIndex(every["available_at"])
+
+
+def _found(totals: pd.DataFrame, rule: TotalsRule) -> Iterator[_Hits]:
+    """Cascade days by coin and era."""
     need(totals, ["date", "long_usd", "short_usd", "perp_volume_usd"], "totals")
     frame = totals.copy()
     if "base" not in frame:
@@ -81,14 +125,11 @@ def daily_totals(totals: pd.DataFrame, *, rule: TotalsRule | None = None) -> pd.
     frame["date"] = pd.to_datetime(frame["date"], utc=True).dt.as_unit("us")
     if frame.duplicated(["base", "date"]).any():
         raise DataError("totals has a day twice. Expected one row a base and UTC day.")
-    pieces = []
     for base, days in frame.sort_values("date").groupby("base", sort=True):
         for era, part in days.groupby("feed_era", sort=True):
             hit, z, severity = _judged(part, rule, str(era))
             if len(hit):
-                some = part.iloc[hit]
-                pieces.append(_cascade_days(some, days, z, severity, str(base), str(era)))
-    return finish(pieces, definition="totals", base=None, venue="")
+                yield _Hits(str(base), str(era), days, part, hit, z, severity)
 
 
 def _judged(

@@ -150,13 +150,12 @@ class Calendar:
         DatetimeIndex
             Tz-naive midnights, unit "us", name "session".
         """
-        low = 0 if start is None else int(np.searchsorted(self._days, self._day(start), "left"))
-        high = (
-            len(self._days)
-            if end is None
-            else int(np.searchsorted(self._days, self._day(end), "right"))
-        )
-        return self._all[low:high]
+        return self._all[self._between(start, end)]
+
+    def count(self, start: Any = None, end: Any = None) -> int:
+        """Count the sessions from `start` to `end`, both included."""
+        inside = self._between(start, end)
+        return max(inside.stop - inside.start, 0)
 
     def is_session(self, day: Any) -> bool:
         """Whether the exchange has a session on `day`."""
@@ -258,6 +257,12 @@ class Calendar:
         today = now.tz_convert(NEW_YORK).tz_localize(None).normalize()
         recent = self.sessions(today - pd.Timedelta(days=14), today)
         return pd.Timestamp(recent[self.close_utc(recent) <= now][-1])
+
+    def _between(self, start: Any, end: Any) -> slice:
+        low = 0 if start is None else int(np.searchsorted(self._days, self._day(start), "left"))
+        if end is None:
+            return slice(low, len(self._days))
+        return slice(low, int(np.searchsorted(self._days, self._day(end), "right")))
 
     def _day(self, day: Any) -> np.datetime64:
         stamp = pd.Timestamp(day)

@@ -211,12 +211,12 @@ def mark_chain(
     """
     years = sessions / SESSIONS_PER_YEAR
     forward = spot * float(np.exp(rate * years))
-    level = float(atm_vol(inputs, sessions))
-    share = min(reach, _REACH_DEVIATIONS * level * float(np.sqrt(years)))
+    level = atm_vol(inputs, sessions)
+    share = min(reach, _REACH_DEVIATIONS * float(level) * float(np.sqrt(years)))
     low = int(np.floor((spot * (1 - share) - margin) / step)) * step
     high = int(np.ceil((spot * (1 + share) + margin) / step)) * step
     strikes = np.arange(max(low, step), high + step, step, dtype=np.int64)
-    vol = spx_vol(strikes, forward, sessions, inputs)
+    vol = spx_vol(strikes, forward, sessions, inputs, level=level)
     discount = float(np.exp(-rate * years))
     put = black76(forward, strikes, years, vol, call=False, discount=discount)
     call = put + discount * (forward - strikes)

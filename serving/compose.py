@@ -104,9 +104,10 @@ def compose(inputs: Inputs) -> dict[str, Any]:
         proposals[book] = propose(
             plan, quote, quote.condor, count, why, ways=inputs.ways, settings=paying[book]
         )
-    # what search and sizing found goes back through the table, so that its row is cited
-    facts = gather_facts(state, told, settings, windows=windows, found=found)
-    decision = decide(facts, settings)
+    if any("unreachable" in one or "too_small" in one for one in found.values()):
+        # what search and sizing found goes back through the table, so that its row is cited
+        facts = gather_facts(state, told, settings, windows=windows, found=found)
+        decision = decide(facts, settings)
     hedge = plan_hedge(
         state,
         inputs.book,

@@ -169,8 +169,6 @@ class Ledger:
         first_only : bool
             Leave revisions out: only what was said first counts for the track record.
         """
-        if not self.path.is_file():
-            return []
         clauses, values = ["kind = ?"], [kind]
         if at is not None:
             clauses.append("at = ?")
@@ -180,32 +178,25 @@ class Ledger:
             values += [min(sessions), max(sessions)] if sessions else ["", ""]
         if first_only:
             clauses.append("revision = 0")
-        rows = self._open().execute(
+        rows = self._rows(
             f"SELECT {ENTRY_COLUMNS} FROM entries WHERE {' AND '.join(clauses)} "
             "ORDER BY session, at, recorded_at, revision",
-            values,
+            *values,
         )
-        return [entry_of(row, self._named) for row in rows.fetchall()]
+        return [entry_of(row, self._named) for row in rows]
 
     def last_session(self, kind: str, at: str) -> str | None:
         """Last session recorded at a moment, by any model."""
-        if not self.path.is_file():
-            return None
-        row = (
-            self._open()
-            .execute("SELECT max(session) FROM entries WHERE kind = ? AND at = ?", (kind, at))
-            .fetchone()
-        )
-        return None if row is None or row[0] is None else str(row[0])
+        rows = self._rows("SELECT max(session) FROM entries WHERE kind = ? AND at = ?", kind, at)
+        return None if not rows or rows[0][0] is None else str(rows[0][0])
 
     def recorded_at(self, kind: str, at: str) -> dict[str, str]:
         """When each session was first recorded at a moment, by any model (UTC, ISO)."""
-        if not self.path.is_file():
-            return {}
-        rows = self._open().execute(
+        rows = self._rows(
             "SELECT session, min(recorded_at) FROM entries WHERE kind = ? AND at = ? "
             "GROUP BY session",
-            (kind, at),
+            kind,
+            at,
         )
         return {str(session): str(when) for session, when in rows}
 
@@ -223,9 +214,7 @@ class Ledger:
 
     def outcomes(self) -> dict[tuple[str, str, int], int]:
         """Realised outcomes by session, head and horizon."""
-        if not self.path.is_file():
-            return {}
-        rows = self._open().execute("SELECT session, head, horizon, outcome FROM outcomes")
+        rows = self._rows("SELECT session, head, horizon, outcome FROM outcomes")
         return {(str(s), str(h), int(k)): int(y) for s, h, k, y in rows}
 
     def record_fills(self, fills: Sequence[Fill], *, now: str) -> list[bool]:
@@ -249,28 +238,24 @@ class Ledger:
 
     def ticket(self, signal_id: str) -> Entry | None:
         """Find the recorded ticket of a signal id."""
-        if not self.path.is_file():
-            return None
-        row = (
-            self._open()
-            .execute(
-                f"SELECT {ENTRY_COLUMNS} FROM entries WHERE kind = 'ticket' "
-                "AND json_extract(document, '$.signal_id') = ?",
-                (signal_id,),
-            )
-            .fetchone()
+        rows = self._rows(
+            f"SELECT {ENTRY_COLUMNS} FROM entries WHERE kind = 'ticket' "
+            "AND json_extract(document, '$.signal_id') = ? LIMIT 1",
+            signal_id,
         )
-        return None if row is None else entry_of(row, self._named)
+        return entry_of(rows[0], self._named) if rows else None
 
     def fills(self) -> list[Fill]:
         """Every fill given back, by time."""
-        if not self.path.is_file():
-            return []
-        rows = self._open().execute(
+        rows = self._rows(
             "SELECT fill_id, signal_id, book, filled_at, quantity, credit, modelled FROM fills "
             "ORDER BY filled_at, fill_id"
         )
         return [Fill(*row) for row in rows]
+
+    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Read; a ledger in which nothing was recorded has no rows, and no file is made."""
+        return self._open().execute(query, values).fetchall() if self.path.is_file() else []
 
     def _named(self, place: int) -> tuple[str, ...]:
         """Look the names of packed pushes up, once each."""

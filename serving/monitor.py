@@ -129,7 +129,7 @@ def _data(home: Home, due: pd.Timestamp, reasons: dict[str, list[str]]) -> dict[
             continue
         last = pd.Timestamp(known["date"].max())
         out[f"{name}_last"] = f"{last:%Y-%m-%d}"
-        lag = len(calendar().sessions(last, due)) - 1 if last < due else 0
+        lag = calendar().count(last, due) - 1 if last < due else 0
         if lag:
             reasons["no"].append(f"{name.upper()} close is {lag} sessions old")
     return out
@@ -158,7 +158,7 @@ def _last(home: Home, at: str, due: pd.Timestamp, reasons: dict[str, list[str]])
     if seen is None:
         reasons["caution"].append(f"nothing was scored at {at} yet")
     elif pd.Timestamp(seen) < due:
-        missed = len(calendar().sessions(pd.Timestamp(seen), due)) - 1
+        missed = calendar().count(pd.Timestamp(seen), due) - 1
         reasons["caution"].append(f"{missed} sessions since {seen} were not scored")
     return {"score": seen, "ticket": ticket, "at": at}
 

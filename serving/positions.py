@@ -77,7 +77,7 @@ def grade_position(
     """
     row: dict[str, Any] = {"id": position.id, "book": position.book, "quantity": position.quantity}
     expiry = pd.Timestamp(position.expiry)
-    sessions = len(calendar().sessions(state.ticket_session, expiry))
+    sessions = calendar().count(state.ticket_session, expiry)
     row |= {"expiry": position.expiry.isoformat(), "sessions_left": sessions}
     if sessions == 0:
         return row | _expired(position, state)

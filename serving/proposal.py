@@ -143,7 +143,7 @@ def plan_book(
         sessions, fill = 1, f"{fill_session:%Y-%m-%d} 15:10 Chicago"
         width = own.wing_width
     else:
-        sessions = len(calendar().sessions(fill_session, expiry))
+        sessions = calendar().count(fill_session, expiry)
         fill = f"{fill_session:%Y-%m-%d} at the open"
         width = own.wing_width_30_60
     chain = chain_for(state, inputs, own, expiry=expiry, sessions=sessions, margin=2 * width)

@@ -45,6 +45,7 @@ def spx_vol(
     sessions: ArrayLike,
     inputs: VolInputs,
     *,
+    level: Array | None = None,
     band: ArrayLike = 0.0,
     parameters: SmileParameters = DEFAULT,
 ) -> Array:
@@ -54,6 +55,8 @@ def spx_vol(
     ----------
     strike, forward : ArrayLike
         Index points.
+    level : Array, optional
+        What `atm_vol` says, where it was asked already.
     sessions, inputs, band, parameters
         As in `atm_vol`; everything broadcasts.
 
@@ -70,7 +73,8 @@ def spx_vol(
     arbitrage while ``eta + 2 |s| <= 2``.
     """
     days = np.asarray(sessions, dtype=float)
-    level = atm_vol(inputs, days, band=band, parameters=parameters)
+    if level is None:
+        level = atm_vol(inputs, days, band=band, parameters=parameters)
     slope, curvature = spx_shape(inputs, days, parameters=parameters)
     log_moneyness = np.log(np.asarray(strike, dtype=float) / np.asarray(forward, dtype=float))
     deviation = level * np.sqrt(days / SESSIONS_PER_YEAR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -115,6 +116,11 @@ class VolInputs:
                 )
         return cls(**arrays)
 
+    @property
+    def ndim(self) -> int:
+        """Dimensions that the fields broadcast to."""
+        return max(getattr(self, f.name).ndim for f in fields(self))
+
     def take(self, index: object) -> VolInputs:
         """Index every field alike (fields that are scalars stay as they are)."""
         return VolInputs(
@@ -134,3 +140,29 @@ class Marks:
     high: Array
     vol: Array
     source: NDArray[np.str_]
+
+    @classmethod
+    def at_ends(
+        cls,
+        vol: Callable[[Array], Array],
+        price: Callable[[Array], Array],
+        *,
+        source: ArrayLike,
+        dimensions: int,
+    ) -> Marks:
+        """Mark options at the low end, the centre and the high end of a band, all at once.
+
+        Parameters
+        ----------
+        vol : callable
+            Volatility for ends of the band: -1, 0 and +1, on an axis before all others.
+        price : callable
+            Prices for those volatilities, in their shape.
+        source : ArrayLike of str
+            What the volatility rests on; it broadcasts to the prices.
+        dimensions : int
+            Dimensions that the options' own inputs broadcast to.
+        """
+        vols = vol(np.array([-1.0, 0.0, 1.0]).reshape(3, *[1] * dimensions))
+        low, mid, high = price(vols)
+        return cls(mid, low, high, vols[1], np.broadcast_to(np.asarray(source), mid.shape))

@@ -42,16 +42,13 @@ def mark_spx(
         A spread's band is the difference of its legs at the same end, not of opposite ends.
     """
     days = np.asarray(sessions, dtype=float)
-    vols = [
-        spx_vol(strike, forward, days, inputs, band=end, parameters=parameters)
-        for end in (-1.0, 0.0, 1.0)
-    ]
-    low, mid, high = (
-        black76(forward, strike, days / SESSIONS_PER_YEAR, vol, call=call, discount=discount)
-        for vol in vols
+    years = days / SESSIONS_PER_YEAR
+    return Marks.at_ends(
+        lambda ends: spx_vol(strike, forward, days, inputs, band=ends, parameters=parameters),
+        lambda vols: black76(forward, strike, years, vols, call=call, discount=discount),
+        source=atm_source(inputs, days),
+        dimensions=max(inputs.ndim, *map(np.ndim, (strike, forward, days, call, discount))),
     )
-    source = np.broadcast_to(atm_source(inputs, days), mid.shape)
-    return Marks(mid=mid, low=low, high=high, vol=vols[1], source=source)
 
 
 def half_spread(

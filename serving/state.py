@@ -103,9 +103,7 @@ class MarketState:
         """Futures from the first with at least five sessions left."""
         days = calendar()
         return tuple(
-            f
-            for f in self.futures
-            if len(days.sessions(self.ticket_session, f.expiry)) >= _FRONT_SESSIONS
+            f for f in self.futures if days.count(self.ticket_session, f.expiry) >= _FRONT_SESSIONS
         )
 
     @cached_property
@@ -157,7 +155,8 @@ class StateReader:
         session, cutoff = evidence.session, evidence.cutoff
         spine = evidence.spine
         vix = spine["vix_close"].to_numpy(dtype=float)
-        bar = {name: float(spine[name].iloc[-1]) for name in _BAR}
+        last = spine.iloc[-1]
+        bar = {name: float(last[name]) for name in _BAR}
         closes = self._closes(session, cutoff)
         typical = (bar["spx_high"] + bar["spx_low"] + bar["spx_close"]) / 3
         return MarketState(
@@ -207,7 +206,7 @@ class StateReader:
     def _rows(self, name: str, cutoff: pd.Timestamp) -> Rows:
         """Rows of a table between two of its revisions, laid out once."""
         revisions = self._revisions[name]
-        epoch = int(revisions.searchsorted(cutoff, side="right"))
+        epoch = int(revisions.searchsorted(cutoff, side="right")) if len(revisions) else 0
         if (name, epoch) not in self._read:
             as_of = (
                 revisions[epoch] - pd.Timedelta(microseconds=1) if epoch < len(revisions) else None

@@ -186,7 +186,7 @@ def _chain_of(
     settings: ServingSettings,
     position: OpenCondor,
 ) -> Chain:
-    sessions = len(calendar().sessions(state.ticket_session, expiry))
+    sessions = calendar().count(state.ticket_session, expiry)
     own = position.condor()
     margin = 2 * max(own.put_width, own.call_width)
     return chain_for(

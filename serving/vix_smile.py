@@ -126,15 +126,12 @@ def mark_vix(
         Mid, low and high prices in index points, the central volatility, and the source.
     """
     tau = np.asarray(days, dtype=float) / CALENDAR_DAYS
-    vols = [
-        vix_vol(strike, future, days, vvix, band=end, parameters=parameters)
-        for end in (-1.0, 0.0, 1.0)
-    ]
-    low, mid, high = (
-        black76(future, strike, tau, vol, call=call, discount=discount) for vol in vols
+    return Marks.at_ends(
+        lambda ends: vix_vol(strike, future, days, vvix, band=ends, parameters=parameters),
+        lambda vols: black76(future, strike, tau, vols, call=call, discount=discount),
+        source="vvix+vix future",
+        dimensions=max(map(np.ndim, (strike, future, days, vvix, call, discount))),
     )
-    source = np.broadcast_to(np.asarray("vvix+vix future"), mid.shape)
-    return Marks(mid=mid, low=low, high=high, vol=vols[1], source=source)
 
 
 def vix_strikes(future: float, *, widest: float = 4.0) -> Array:

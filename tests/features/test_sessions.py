@@ -194,3 +194,15 @@ def test_wrong_moments_are_refused(tmp_path: Path, line: str, message: str) -> N
     home.config_path.write_text(f"[moments]\n{line}\n")
     with pytest.raises(UsageError, match=message):
         moments(home)
+
+
+def test_sessions_are_counted_without_being_listed() -> None:
+    days = calendar()
+    for start, end in (
+        ("2024-12-20", "2025-01-03"),
+        ("2024-12-25", "2024-12-25"),
+        ("2025-01-03", "2024-12-20"),
+        ("2024-07-03", "2024-07-05"),
+    ):
+        assert days.count(start, end) == len(days.sessions(start, end))
+    assert days.count() == len(days.sessions())

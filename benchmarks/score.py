@@ -2,9 +2,9 @@
 
 ``python benchmarks/score.py HOME DATE [SESSIONS]``: HOME holds data and a champion, DATE is a
 session of it. The bare process imports numpy, pandas and the LightGBM Booster, loads one booster
-of the champion and predicts one row. Both keep LightGBM from importing scikit-learn, as the
-console does. CPU seconds are user plus system, the least of five runs, which keep the bytecode of
-the first as any installed program does.
+of the champion and predicts one row; it keeps LightGBM from importing scikit-learn, and scoring
+imports neither. CPU seconds are user plus system, the least of five runs, taken in turns; they keep
+the bytecode of the first as any installed program does.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ frame = pd.DataFrame(np.zeros((1, booster.num_feature())))
 booster.predict(frame.to_numpy())
 """
 SCORE = """
-import sys; sys.modules["sklearn"] = None
+import sys
 from pathlib import Path
 from features.home import Home
 from serving.score import score
 score(Home(Path(sys.argv[1])), [sys.argv[2]])
 """
 REPLAY = """
-import sys, time; sys.modules["sklearn"] = None
+import sys, time
 from pathlib import Path
 import pandas as pd
 from features.home import Home
@@ -76,8 +76,10 @@ def main() -> None:
     booster = next((home / "mlruns" / "bundles").glob("*/evening/*.lgb"))
     root = Path(tempfile.mkdtemp())
     try:
-        bare = [measure(BARE, str(booster)) for _ in range(5)]
-        cold = [measure(SCORE, str(copy_of(home, root)), date) for _ in range(5)]
+        bare, cold = [], []
+        for _ in range(5):
+            bare.append(measure(BARE, str(booster)))
+            cold.append(measure(SCORE, str(copy_of(home, root)), date))
         cpu_bare, cpu_score = min(run[0] for run in bare), min(run[0] for run in cold)
         print(f"bare process       {cpu_bare:6.2f} CPU s {min(r[1] for r in bare):6.0f} MiB")
         print(f"score, one session {cpu_score:6.2f} CPU s {min(r[1] for r in cold):6.0f} MiB")

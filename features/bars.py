@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,8 +87,9 @@ def _by_venue(view: View, table: str, base: str) -> dict[str, NDArray[np.intp]]:
 
     def split() -> dict[str, dict[str, NDArray[np.intp]]]:
         parts: dict[str, dict[str, NDArray[np.intp]]] = {}
-        for (one_base, venue), rows in view.table(table).groupby(["base", "venue"]).indices.items():
-            parts.setdefault(str(one_base), {})[str(venue)] = rows
+        places: dict[Any, Any] = view.table(table).groupby(["base", "venue"]).indices
+        for (one_base, venue), rows in places.items():
+            parts.setdefault(str(one_base), {})[str(venue)] = np.asarray(rows)
         return parts
 
     found = view.make(("by_venue", table), split).get(base, {})

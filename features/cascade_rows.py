@@ -79,13 +79,14 @@ def _find(view: View, base: str) -> CascadeRows:
     onset, long_onset = np.full(n, np.nan), np.full(n, np.nan)
     bars = reference(view, base)
     known = np.isfinite(bars.close)
+    opened = np.where(known, bars.open, np.nan)
     rule = PriceOiRule()
     pieces: list[Versions] = []
     taken = np.zeros(n, dtype=bool)
     for held in open_interest(view, base) if known.any() else []:
         measured = _measured(known, held, rule)
         after = np.append(held[1:], np.nan)
-        found = versions(moves(bars.open, bars.high, bars.low, bars.close, held, after), rule)
+        found = versions(moves(opened, bars.high, bars.low, bars.close, held, after), rule)
         pieces.append(found.take(~taken[found.start]))
         fresh = measured & ~taken
         onset[fresh], long_onset[fresh] = 0.0, 0.0

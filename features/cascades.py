@@ -57,13 +57,15 @@ def _grids(bars: pd.DataFrame, open_interest: pd.DataFrame) -> tuple[pd.DataFram
 
 
 def _moves(grid: pd.DataFrame, held: pd.Series) -> Moves:
-    columns = (grid[name].to_numpy(dtype=float) for name in ("open", "high", "low", "close"))
+    opened, high, low, close = (
+        grid[name].to_numpy(dtype=float) for name in ("open", "high", "low", "close")
+    )
     before = held.reindex(grid.index).to_numpy(dtype=float)
     after = held.reindex(grid.index + HOUR).to_numpy(dtype=float)
-    return moves(*columns, before, after)
+    return moves(opened, high, low, close, before, after)
 
 
-def _window(values: pd.Series, rule: PriceOiRule) -> pd.api.typing.Rolling:
+def _window(values: pd.Series, rule: PriceOiRule) -> pd.api.typing.Rolling[pd.Series]:
     return values.rolling(rule.window_hours, min_periods=rule.min_hours)
 
 
@@ -178,7 +180,9 @@ def price_oi(
     grid, held = _grids(bars, open_interest)
     pieces = []
     if not grid.empty:
-        pieces.append(_frame(grid.index, find_versions(_moves(grid, held), rule), base))
+        pieces.append(
+            _frame(pd.DatetimeIndex(grid.index), find_versions(_moves(grid, held), rule), base)
+        )
     frame = finish(pieces, definition="price_oi", base=base, venue=venue)
     if versions or frame.empty:
         return frame

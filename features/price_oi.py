@@ -240,13 +240,16 @@ def _of_side(
         more = lost[i] - carried
         total[i] = total[i - 1] + more
         carried = total[i] - total[i - 1] - more
+    shown = np.where(np.isnan(state), np.nan, largest)
     return Versions(
-        hours,
-        start,
-        np.full(n, hurts_longs),
-        version,
-        *np.where(np.isnan(state), np.nan, largest),
-        (kept - 1.0) * 100.0,
-        total,
-        m.reversal_share[hours],
+        hour=hours,
+        start=start,
+        long=np.full(n, hurts_longs),
+        version=version,
+        severity=shown[0],
+        move_bps=shown[1],
+        move_sigmas=shown[2],
+        oi_change_pct=(kept - 1.0) * 100.0,
+        oi_change_usd=total,
+        reversal_share=m.reversal_share[hours],
     )

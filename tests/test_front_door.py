@@ -76,7 +76,6 @@ def test_verbs_import_rooms_only_when_called():
 def test_scoring_path_loads_no_laboratory():
     code = (
         "import sys\n"
-        "sys.modules['sklearn'] = None  # as the console does before LightGBM\n"
         "import serving.score, serving.ticket, models.bundle, features.pipeline\n"
         "loaded = {name for name, module in sys.modules.items() if module is not None}\n"
         "print(sorted({'mlflow', 'shap', 'optuna', 'matplotlib', 'sklearn'} & loaded))"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -190,3 +191,23 @@ def test_an_older_format_is_refused_with_the_way_out(written: Path) -> None:
     _rewrite(written, "manifest.json", lambda document: document.update(format=1))
     with pytest.raises(DataError, match=r"format 1, expected 5. Retrain"):
         load_bundle(written)
+
+
+def test_only_the_moments_asked_for_are_read_and_checked(fitted: Any, tmp_path: Path) -> None:
+    preopen = dataclasses.replace(fitted.forecaster, at="preopen")
+    folder = write_bundle(tmp_path, {"evening": fitted.forecaster, "preopen": preopen})
+    whole = load_bundle(folder)
+    assert sorted(whole.forecasters) == ["evening", "preopen"]
+    damaged = folder / "preopen" / "moment.json"
+    damaged.write_bytes(damaged.read_bytes().replace(b"1", b"2", 1))
+    evening = load_bundle(folder, moments=("evening", "eve"))
+    assert list(evening.forecasters) == ["evening"]
+    assert evening.feature_names == whole.feature_names
+    features, spine = fitted.dataset.features.loc[fitted.later[:2]], fitted.dataset.spine
+    said = evening.forecast(at="evening", features=features, spine=spine)
+    assert said == whole.forecast(at="evening", features=features, spine=spine)
+    with pytest.raises(DataError, match=r"no forecasts for `preopen`, only for \['evening', 'pre"):
+        evening.forecast(at="preopen", features=features, spine=spine)
+    for moments in (None, ("preopen",)):
+        with pytest.raises(DataError, match="does not match its hash"):
+            load_bundle(folder, moments=moments)

@@ -21,7 +21,7 @@ _SHOWN = {
 }
 _BOOKS = {"condor_1dte": "#1f4e79", "condor_30_60": "#2e7d32", "alvh": "#c55a11"}
 _APART = 3.0  # highest over lowest equity from which an axis is logarithmic
-_NEAR, _FAR_CENTS = 10_000, 10_000_000  # dollars; cents from which a linear axis hides the small
+_NEAR, _FAR = 10_000, 100_000  # dollars; a linear axis that goes on to the second hides the small
 _DPI = 110
 
 
@@ -100,6 +100,27 @@ def _figure(rows: int, columns: int, size: tuple[float, float], **shared: Any) -
     return figure, axes
 
 
+def _nothing(axes: Any, why: str) -> None:
+    """Say in a panel why it is empty: a bare frame looks like a fault, a bar at zero like news."""
+    axes.text(
+        0.5,
+        0.5,
+        f"nothing to show: {why}",
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        wrap=True,
+        fontsize=9,
+    )
+
+
+def _blank(axes: Any) -> None:
+    """Take the scales away that no value stands on; shared ones stay with the other panels."""
+    axes.grid(False)
+    axes.xaxis.set_visible(False)
+    axes.yaxis.set_visible(False)
+
+
 def _dates(axes: Any) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
@@ -114,6 +135,10 @@ def _panels(
     """One panel a variant on common axes: bands that overlap hide each other."""
     figure, axes = _figure(2, 2, (11, 7), sharex=True, sharey=True)
     for one, (name, bands) in zip(axes.flat, levels.items(), strict=True):
+        one.set_title(name, fontsize=11)
+        if not bands[0.0].notna().any():
+            _nothing(one, "no session was replayed")
+            continue
         colour, both = _SHOWN[name], pd.DataFrame(dict(bands)).dropna()
         if {-1.0, 1.0} <= set(bands):
             one.fill_between(
@@ -125,10 +150,12 @@ def _panels(
                 label="low to high end of the marks",
             )
         one.plot(bands[0.0].index, bands[0.0], color=colour, lw=1.2, label="central marks")
-        one.set_title(name, fontsize=11)
         one.legend(loc="upper left" if money else "lower left", fontsize=8)
-    if money:
-        every = pd.concat([s for bands in levels.values() for s in bands.values()])
+    every = pd.concat([s for bands in levels.values() for s in bands.values()])
+    if not every.notna().any():
+        for one in axes.flat:
+            _blank(one)
+    elif money:
         if every.min() > 0 and every.max() / every.min() > _APART:
             axes[0, 0].set_yscale("log")
             _few_ticks(axes[0, 0], float(every.min()), float(every.max()))
@@ -156,12 +183,23 @@ def _dollars(value: float, _: Any = None) -> str:
 
 def _rules(path: Path, ends: Mapping[str, Mapping[str, Mapping[str, int]]]) -> None:
     """Dots with whiskers from the low to the high end: the ends differ by orders of magnitude."""
-    mid = {rule: row["cents"] / 100 for rule, row in ends["mid"].items()}
+    # a rule that decided nothing at one end of the marks moved no cash there
+    cash = {
+        rule: {end: rows.get(rule, {"cents": 0})["cents"] / 100 for end, rows in ends.items()}
+        for rule in sorted({rule for rows in ends.values() for rule in rows})
+    }
+    mid = {rule: row["mid"] for rule, row in cash.items()}
     names = sorted(mid, key=lambda rule: mid[rule])
-    figure, axes = _figure(1, 1, (9, 1.5 + 0.35 * len(names)))
+    figure, axes = _figure(1, 1, (9, 1.5 + 0.35 * max(len(names), 1)))
     one = axes[0, 0]
+    one.set_title("Cash by the rule that decided: central marks, and low to high end")
+    if not names:
+        _nothing(one, "no rule moved cash at any end of the marks")
+        _blank(one)
+        figure.savefig(path, dpi=_DPI)
+        return
     for place, rule in enumerate(names):
-        found = [rows[rule]["cents"] / 100 for rows in ends.values() if rule in rows]
+        found = cash[rule].values()
         one.plot([min(found), max(found)], [place, place], color=_SHOWN["served"], alpha=0.35, lw=5)
         one.plot(mid[rule], place, "o", color=_SHOWN["served"])
         one.annotate(
@@ -175,13 +213,12 @@ def _rules(path: Path, ends: Mapping[str, Mapping[str, Mapping[str, int]]]) -> N
     one.set_yticks(np.arange(len(names)), names)
     one.set_ylim(-0.6, len(names) - 0.2)
     unit = "dollars"
-    if max(abs(row["cents"]) for rows in ends.values() for row in rows.values()) > _FAR_CENTS:
+    if max(abs(value) for row in cash.values() for value in row.values()) > _FAR:
         one.set_xscale("symlog", linthresh=_NEAR)
         one.autoscale(axis="x")  # limits found on the linear scale would cut the longest line
         unit += f", linear within {_dollars(_NEAR)} of zero and logarithmic beyond"
     one.xaxis.set_major_formatter(_dollars)
     one.axvline(0, color="black", lw=0.8)
-    one.set_title("Cash by the rule that decided: central marks, and low to high end")
     one.set_xlabel(unit)
     figure.savefig(path, dpi=_DPI)
 
@@ -190,23 +227,25 @@ def _events(path: Path, ends: Mapping[str, Any]) -> None:
     labels = list(ends["mid"]["event"])
     figure, axes = _figure(1, len(_BOOKS), (12, 4))
     for one, (book, colour) in zip(axes.flat, _BOOKS.items(), strict=True):
+        one.set_title(book, fontsize=11)
         values = {
-            end: [
-                100 * rows["event"][x]["pct"][book] / max(rows["event"][x]["sessions"], 1)
-                for x in labels
-            ]
-            for end, rows in ends.items()
+            end: [_mean_pct(rows["event"][x], book) for x in labels] for end, rows in ends.items()
         }
-        place = np.arange(len(labels))
         table = np.array(list(values.values()))
+        if not (np.abs(table) > 0).any():
+            seen = np.isfinite(table).any()
+            _nothing(one, "this book neither won nor lost" if seen else "no session was replayed")
+            _blank(one)
+            continue
+        place = np.arange(len(labels))
         one.bar(place, values["mid"], color=colour, alpha=0.8)
         one.vlines(place, table.min(axis=0), table.max(axis=0), color="black", lw=1.2)
         sessions = [ends["mid"]["event"][x]["sessions"] for x in labels]
         one.set_xticks(
             place, [f"{x}\n{n:,}" for x, n in zip(labels, sessions, strict=True)], fontsize=8
         )
+        one.set_xlim(-0.6, len(labels) - 0.4)  # a label without a bar keeps its place
         one.axhline(0, color="black", lw=0.8)
-        one.set_title(book, fontsize=11)
     axes[0, 0].set_ylabel("hundredths of a percent of equity")
     figure.suptitle(
         "Mean profit a session by release, with the number of sessions; "
@@ -215,11 +254,21 @@ def _events(path: Path, ends: Mapping[str, Any]) -> None:
     figure.savefig(path, dpi=_DPI)
 
 
+def _mean_pct(row: Mapping[str, Any], book: str) -> float:
+    """Give hundredths of a percent a session; NaN without sessions, where zero would be a claim."""
+    return 100 * row["pct"][book] / row["sessions"] if row["sessions"] else np.nan
+
+
 def _outcomes(path: Path, trades: pd.DataFrame) -> None:
     figure, axes = _figure(2, 1, (11, 7), sharex=True)
     found = outcomes(trades)
     for one, book in zip(axes.flat, ("condor_1dte", "condor_30_60"), strict=True):
         part = found[found["book"] == book]
+        if part.empty:
+            one.set_title(book, fontsize=11)
+            _nothing(one, "no condor of this book was both opened and closed in the span")
+            one.yaxis.set_visible(False)
+            continue
         won = part["kept"] > 0
         for which, colour, word in ((won, "#2e7d32", "gain"), (~won, "#b71c1c", "loss")):
             one.scatter(
@@ -230,11 +279,13 @@ def _outcomes(path: Path, trades: pd.DataFrame) -> None:
                 alpha=0.5,
                 label=f"{word}: {int(which.sum()):,}",
             )
-        mean = f"{part['kept'].mean():+.2f}" if len(part) else "none"
-        one.set_title(f"{book}: mean {mean} of the credit", fontsize=11)
+        one.set_title(f"{book}: mean {part['kept'].mean():+.2f} of the credit", fontsize=11)
         one.set_ylabel("credits kept")
         one.axhline(0, color="black", lw=0.8)
         one.legend(loc="lower left", fontsize=8)
     _dates(axes[0, 0])
+    if found.empty:
+        for one in axes.flat:
+            _blank(one)
     figure.suptitle("Outcome of each condor at central marks: 1 is the whole credit kept")
     figure.savefig(path, dpi=_DPI)

@@ -47,8 +47,8 @@ FEATURES: list[Feature] = [
         "by daily totals; null where neither could be measured", unit="cascades", inputs=BOTH,
         reference="domain 3.20"),
     *_f("casc_new_z", definition="normal score of the largest new cascade's rank among the "
-        "cascades of its coin and definition of 365 days before (open interest lost, USD "
-        "liquidated)", unit="z", inputs=BOTH, reference="domain 3.14: cascade_z"),
+        "cascades of its coin, definition and feed era of 365 days before (open interest lost, "
+        "USD liquidated)", unit="z", inputs=BOTH, reference="domain 3.14: cascade_z"),
     *_f("casc_new_long_share", definition="long share of the new cascades, their mean",
         unit="0..1", inputs=BOTH, reference="domain 3.14: long_share"),
     *_f("casc_new_engineered", definition="engineered score of the new cascades that price and "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,8 @@ import pytest
 
 from features import pipeline
 from features.cascade_list import cascades
-from features.cascade_sessions import FEATURES
+from features.cascade_sessions import FEATURES, _from_totals
+from features.cascade_totals import daily_totals
 from features.catalog import PARTS
 from features.checks import TruncatedStore
 from features.sessions import calendar
@@ -23,7 +25,7 @@ START, END = "2024-01-02", "2024-12-16"
 
 @pytest.fixture(scope="module")
 def store(simulated) -> MarketStore:
-    return MarketStore(simulated(years=2, seed=4, link=1.0) / "market")
+    return MarketStore(simulated(years=2, seed=5, link=1.0) / "market")
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +95,7 @@ def test_side_and_size_of_a_lone_cascade(made, listed):
             before = listed[
                 (listed["definition"] == one["definition"])
                 & (listed["base"] == one["base"])
+                & (hourly or listed["feed_era"] == one["feed_era"])
                 & (listed["known"] < one["known"])
                 & (listed["known"] > one["known"] - pd.Timedelta(days=365))
             ]
@@ -102,7 +105,63 @@ def test_side_and_size_of_a_lone_cascade(made, listed):
             from scipy.stats import norm
 
             assert row.casc_new_z == pytest.approx(norm.ppf(np.clip(smaller, 0.02, 0.98)))
-    assert seen > 10
+    assert seen > 5
+
+
+def totals_of(spikes: dict[str, float], *, first: str, last: str) -> pd.DataFrame:
+    """Give BTC days of 4 to 6 million USD liquidated, but for the days named, in million USD."""
+    dates = pd.date_range(first, last, unit="us")
+    usd = pd.Series(4e6 + 1e6 * (np.arange(len(dates)) % 3), index=dates)
+    for day, millions in spikes.items():
+        usd[day] = millions * 1e6
+    return pd.DataFrame(
+        {
+            "date": dates,
+            "base": "BTC",
+            "long_usd": 0.75 * usd.to_numpy(),
+            "short_usd": 0.25 * usd.to_numpy(),
+            "perp_volume_usd": 1e9,
+            "available_at": dates.tz_localize("UTC") + pd.Timedelta("1D") + pd.Timedelta("5min"),
+        }
+    )
+
+
+def ranks_of(spikes: dict[str, float], *, first: str = "2020-12-01", last: str = "2022-06-30"):
+    """Give the rank of each day's cascade, every day of the table being a session."""
+    days = totals_of(spikes, first=first, last=last)
+    found = daily_totals(days)
+    assert list(found["start"].dt.strftime("%Y-%m-%d")) == list(spikes)
+    end = pd.DatetimeIndex(days["available_at"]).as_unit("us").asi8
+    view = SimpleNamespace(table={"liquidation_totals": days}.__getitem__)
+    new = _from_totals(view, np.append(end[0] - 1, end[:-1]), end)
+    return {f"{days['date'].iloc[one.place]:%Y-%m-%d}": one.rank for one in new}
+
+
+FULL_FEED = {"2021-01-10": 60.0, "2021-02-10": 61.0, "2021-03-10": 62.0, "2021-04-10": 63.0}
+THROTTLED = {
+    "2021-06-10": 40.0,
+    "2021-07-10": 70.0,
+    "2021-08-10": 45.0,
+    "2021-09-10": 80.0,
+    "2021-10-10": 50.0,
+}
+
+
+def test_a_rank_of_totals_never_looks_across_the_feed_break():
+    ranks = ranks_of(FULL_FEED | THROTTLED | {"2021-11-10": 65.0})
+    # 40, 45 and 50 of five are smaller; with the four of the full feed it would be 7 of 9
+    assert ranks["2021-11-10"] == 3 / 5
+    # four of each feed lie before it, which is fewer than five of its own
+    assert np.isnan(ranks["2021-10-10"])
+
+
+def test_a_rank_of_totals_holds_a_year_and_no_equal():
+    equal = ranks_of(THROTTLED | {"2021-11-10": 70.0})
+    assert equal["2021-11-10"] == 3 / 5
+    more = THROTTLED | {"2021-11-10": 55.0}
+    # a cascade of 365 days before is out, of 364 days before it is in
+    assert ranks_of(more | {"2022-06-10": 42.0})["2022-06-10"] == 0 / 5
+    assert ranks_of(more | {"2022-06-09": 42.0})["2022-06-09"] == 1 / 6
 
 
 @pytest.mark.parametrize("at", ["evening", "preopen"])

@@ -104,8 +104,10 @@ def _skill_by_year(figure: Any, heads: dict[str, pd.DataFrame]) -> None:
         climatology = pd.Series(log_loss_rows(y, rows["climatology"].to_numpy(dtype=float)))
         years = rows["session"].dt.year.to_numpy()
         gains = saved.groupby(years).mean() / climatology.groupby(years).mean()
-        axis.bar(gains.index + number * width, gains, width, label=f"{name} over {best}")
+        place = (number - (len(heads) - 1) / 2.0) * width
+        axis.bar(gains.index + place, gains, width, label=f"{name} over {best}")
     axis.axhline(0.0, color=INK, linewidth=0.8)
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set(title="Gain by year, out of sample", ylabel="gain (share of climatology's log loss)")
     axis.legend(frameon=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,8 +31,6 @@ from features.segments import (
 from features.tables import table
 
 __all__ = ["Counts", "Transaction"]
-
-Connect = Callable[[], duckdb.DuckDBPyConnection]
 
 LOCK = ".lock"
 LOCK_SECONDS = 120
@@ -73,9 +71,8 @@ class Counts:
 class Transaction:
     """Appends that become visible together; made by `MarketStore.transaction`."""
 
-    def __init__(self, root: Path, connect: Connect, manifest: Manifest, now: pd.Timestamp) -> None:
+    def __init__(self, root: Path, manifest: Manifest, now: pd.Timestamp) -> None:
         self._root = root
-        self._connect = connect
         self._manifest = manifest
         self._now = utc(now, "now")
         self._changed: set[str] = set()
@@ -84,10 +81,10 @@ class Transaction:
 
     @classmethod
     @contextlib.contextmanager
-    def begin(cls, root: Path, connect: Connect, *, now: pd.Timestamp) -> Iterator[Transaction]:
+    def begin(cls, root: Path, *, now: pd.Timestamp) -> Iterator[Transaction]:
         """Take the writer's lock, hand out the transaction, and commit when its block ends well."""
         with _locked(root):
-            transaction = cls(root, connect, read_manifest(root), now)
+            transaction = cls(root, read_manifest(root), now)
             try:
                 yield transaction
                 transaction._commit()
@@ -163,10 +160,11 @@ class Transaction:
             f"CASE WHEN {missing} THEN 'new' WHEN {_rank(one, 'i')} > {_rank(one, 's')} THEN "
             f"'held' WHEN {differs or 'FALSE'} THEN 'revised' ELSE 'same' END AS verdict",
         ]
-        connection = self._connect()
-        connection.register("incoming", rows)
-        sql = f"SELECT {', '.join(picked)} FROM incoming i LEFT JOIN ({stored}) s ON {join}"
-        judged = connection.sql(sql).to_arrow_table()
+        sql = f"SELECT {', '.join(picked)} FROM incoming i LEFT JOIN stored s ON {join}"
+        with duckdb.connect() as connection:
+            connection.register("incoming", rows)
+            connection.register("stored", stored)
+            judged = connection.sql(sql).to_arrow_table()
         verdicts = judged.column("verdict")
         tally = {
             entry["values"]: entry["counts"] for entry in pc.value_counts(verdicts).to_pylist()
@@ -220,9 +218,8 @@ class Transaction:
     def _merge(self, one: Table) -> None:
         """Write a table's segments as one; every version of every row stays."""
         segments = self._manifest.segments(one.name)
-        sql = Query(one).versions([*one.kinds(), VERSION], self._root, segments)
         schema = stored_schema(one).append(pa.field(VERSION, pa.int32()))
-        rows = self._connect().sql(sql).to_arrow_table().cast(schema)
+        rows = Query(one).versions(schema.names, self._root, segments).cast(schema)
         merged = write_segment(
             self._root,
             one.name,

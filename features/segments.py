@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -21,6 +22,7 @@ __all__ = [
     "Segment",
     "collect_garbage",
     "read_manifest",
+    "read_segment",
     "write_manifest",
     "write_segment",
 ]
@@ -137,6 +139,35 @@ def write_segment(
     file = f"{FOLDER}/{table}/{version:06d}-{digest[:16]}.parquet"
     _write_beside(root / file, content)
     return Segment(file, rows.num_rows, len(content), digest, revises)
+
+
+def read_segment(
+    path: Path,
+    columns: Sequence[str],
+    texts: Sequence[str],
+    time: str,
+    start: np.datetime64 | None,
+    end: np.datetime64 | None,
+) -> pa.Table:
+    """Read the rows of one segment whose time lies in a span, both ends included.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Columns wanted, among them `time`.
+    texts : sequence of str
+        Those that stay dictionaries, as they are stored.
+    time : str
+        Column that a segment is sorted by first.
+    start, end : datetime64 or None
+        Ends of the span.
+    """
+    file = pq.ParquetFile(path, read_dictionary=list(texts))
+    rows = file.read(columns=list(columns))
+    times = rows.column(time).to_numpy()
+    low = 0 if start is None else int(np.searchsorted(times, start, side="left"))
+    high = len(times) if end is None else int(np.searchsorted(times, end, side="right"))
+    return rows.slice(low, max(high - low, 0))
 
 
 def _write_beside(path: Path, content: bytes | memoryview) -> None:

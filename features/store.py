@@ -1,6 +1,6 @@
 """The bitemporal market store: what was known, and when.
 
-Rows live in immutable Parquet segments; DuckDB reads them. One manifest names the live segments and
+Rows live in immutable Parquet segments. One manifest names the live segments and
 is replaced in one step, so a reader sees the state before or after an import and nothing between.
 """
 
@@ -10,19 +10,20 @@ import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from features.errors import DataError, UsageError
-from features.ingest import Counts, Transaction
 from features.query import VERSION, Query
 from features.schema import Kind, Table, arrow_type
 from features.segments import MANIFEST, Manifest, read_manifest
 from features.tables import QUARANTINE, TABLES, table
+
+if TYPE_CHECKING:
+    from features.ingest import Counts, Transaction
 
 __all__ = ["MarketStore"]
 
@@ -42,7 +43,6 @@ class MarketStore:
         self.root = Path(root)
         self._pinned = manifest
         self._cached: tuple[tuple[int, int, int], Manifest] | None = None
-        self._connection: duckdb.DuckDBPyConnection | None = None
 
     def snapshot(self) -> MarketStore:
         """Return a store that keeps reading today's state, whatever is imported meanwhile."""
@@ -170,9 +170,12 @@ class MarketStore:
         StormpetrelError
             If another process holds the store for longer than two minutes.
         """
+        # a score reads alone, and need not load what writes
+        from features.ingest import Transaction
+
         if self._pinned is not None:
             raise UsageError("a snapshot cannot be written. Append to the store it was taken from.")
-        with Transaction.begin(self.root, self.connection, now=now) as transaction:
+        with Transaction.begin(self.root, now=now) as transaction:
             yield transaction
 
     def data_hash(self, *, as_of: pd.Timestamp | None = None) -> str:
@@ -196,36 +199,27 @@ class MarketStore:
     def fetch(
         self, query: Query, columns: Sequence[str], *, all_versions: bool = False
     ) -> pa.Table:
-        """Run a query and return Arrow rows; moments have the zone UTC."""
-        segments = self.manifest().segments(query.table.name)
-        if not segments:
-            return _schema(query.table, columns).empty_table()
-        select = query.versions if all_versions else query.newest
-        return self.sql(select(columns, self.root, segments), _schema(query.table, columns))
-
-    def sql(self, text: str, schema: pa.Schema) -> pa.Table:
-        """Run SQL in this store's own in-memory DuckDB and return rows of that schema.
+        """Run a query and return Arrow rows; moments have the zone UTC.
 
         Raises
         ------
         DataError
             If a segment is missing or damaged.
         """
+        segments = self.manifest().segments(query.table.name)
+        schema = _schema(query.table, columns)
+        if not segments:
+            return schema.empty_table()
+        take = query.versions if all_versions else query.newest
         try:
-            rows = self.connection().sql(text).to_arrow_table()
-        except duckdb.IOException as error:
+            rows = take(columns, self.root, segments)
+        except (OSError, pa.ArrowException) as error:
             raise DataError(
                 f"a file of the market store in {self.root} is missing or damaged: {error}. "
                 "Expected the files of its manifest; import the data into a new home, or restore "
                 "a backup."
             ) from error
         return rows.cast(schema)
-
-    def connection(self) -> duckdb.DuckDBPyConnection:
-        """Return a cursor of this store's own in-memory DuckDB."""
-        if self._connection is None:
-            self._connection = duckdb.connect()
-        return self._connection.cursor()
 
     def _frame(
         self, query: Query, columns: Sequence[str], *, all_versions: bool = False

@@ -289,6 +289,10 @@ def test_old_files_are_collected_after_their_grace(store: MarketStore) -> None:
 def test_damage_is_said_and_not_read_over(store: MarketStore) -> None:
     store.append("vol_indices", closes(("2024-07-01", 12.22)), source="cboe", now=NOW)
     segment = store.root / store.manifest().segments("vol_indices")[0].file
+    for damage in (b"", segment.read_bytes()[:-40]):
+        segment.write_bytes(damage)
+        with pytest.raises(DataError, match="is missing or damaged"):
+            store.read("vol_indices")
     segment.unlink()
     with pytest.raises(DataError, match="is missing or damaged"):
         store.read("vol_indices")

@@ -146,6 +146,9 @@ def fit_booster(
     data.set_label(y)
     data.set_init_score(offset)
     booster = lightgbm.train(
-        parameters(settings, len(y), seed), data, num_boost_round=settings.rounds
+        parameters(settings, len(y), seed),
+        data,
+        num_boost_round=settings.rounds,
+        keep_training_booster=True,  # it is read once, as text; else it would be written twice
     )
     return Booster(booster.model_to_string())

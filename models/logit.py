@@ -180,21 +180,25 @@ def _newton(
     if intercept and offset is None:
         beta[0] = float(logit(np.average(y, weights=w)))
 
-    def objective(b: np.ndarray) -> float:
+    def at(b: np.ndarray) -> tuple[float, np.ndarray]:
+        """Objective, and the probabilities that its slope is made of."""
         eta = base + design @ b
-        return float(np.sum(w * (np.logaddexp(0.0, eta) - y * eta)) + np.sum(penalty * b * b))
+        e = np.exp(-np.abs(eta))
+        loss = np.maximum(eta, 0.0) + np.log1p(e) - y * eta
+        value = float(np.sum(w * loss) + np.sum(penalty * b * b))
+        return value, np.where(eta >= 0, 1.0, e) / (1.0 + e)
 
-    value = objective(beta)
+    value, p = at(beta)
     for _ in range(MAX_STEPS):
-        p = sigmoid(base + design @ beta)
         gradient = design.T @ (w * (p - y)) + 2.0 * penalty * beta
         hessian = (design * (w * p * (1.0 - p))[:, None]).T @ design + np.diag(2.0 * penalty)
         step = np.linalg.solve(hessian, gradient)
         size = 1.0
-        while size > 1e-6 and objective(beta - size * step) > value + 1e-12:
+        new, p = at(beta - step)
+        while size > 1e-6 and new > value + 1e-12:
             size /= 2.0
+            new, p = at(beta - size * step)
         beta = beta - size * step
-        new = objective(beta)
         if abs(value - new) < 1e-9 * (1.0 + abs(value)):
             break
         value = new

@@ -12,6 +12,7 @@ import pandas as pd
 from models.baselines import Baseline
 from models.coherence import coherent_log_odds
 from models.dataset import Dataset, moment_inputs
+from models.dynamics import Dynamics
 from models.heads import HeadKey
 from models.interval import PRIOR_CLIP, interval, jackknife
 from models.logit import logit, sigmoid
@@ -126,6 +127,7 @@ class Forecaster:
         *,
         inputs: pd.DataFrame | None = None,
         intervals: bool = True,
+        told: list[dict[str, np.ndarray]] | None = None,
     ) -> dict[str, HeadOdds]:
         """Forecast every head for the rows of a feature table.
 
@@ -139,15 +141,18 @@ class Forecaster:
             Structural inputs of the rows where they were computed already.
         intervals : bool
             Ask the members too; without them the ends of the intervals are NaN.
+        told : list, optional
+            What the path prior, and its members where they are asked, say of the rows.
         """
         sessions = pd.DatetimeIndex(features.index)
         if inputs is None:
             inputs = moment_inputs(spine, features).loc[sessions]
-        laws = [self.prior.dynamics, *(self.prior.members if intervals else ())]
-        priors, *told = self.prior.told_by(laws, spine, sessions, self.at)
+        if told is None:
+            told = self.prior.told_by(self._laws(intervals), spine, sessions, self.at)
+        priors, *others = told
         parts = {}
         for name, head in self.heads.items():
-            members = np.array([member[name] for member in told])
+            members = np.array([other[name] for other in others])
             parts[head.key] = _part(head.shift, features, inputs, priors[name], members)
         fixes = coherent_log_odds({k: part.before_coherence() for k, part in parts.items()})
         out = {}
@@ -186,8 +191,9 @@ class Forecaster:
         index = pd.DatetimeIndex(list(sessions))
         features = dataset.features.loc[index]
         spine = dataset.spine.loc[: index.max()]
-        odds = self.odds(features, spine, intervals=not light)
         inputs = dataset.inputs.loc[index]
+        told = self.prior.recalled(self._laws(not light), spine, index)
+        odds = self.odds(features, spine, inputs=inputs, intervals=not light, told=told)
         frames = []
         for name, head in self.heads.items():
             part = odds[name]
@@ -209,6 +215,9 @@ class Forecaster:
                     columns[f"b_{label}"] = np.where(part.asked, values, np.nan)
             frames.append(pd.DataFrame(columns))
         return pd.concat(frames, ignore_index=True)
+
+    def _laws(self, intervals: bool) -> list[Dynamics]:
+        return [self.prior.dynamics, *(self.prior.members if intervals else ())]
 
 
 def _part(

@@ -237,6 +237,16 @@ def test_walk_forward_uses_earlier_years_only(
     pd.testing.assert_frame_equal(short, market_prior.loc[:cut], check_exact=True)
 
 
+def test_what_is_recalled_is_what_would_be_told(spine: pd.DataFrame, path_prior: PathPrior) -> None:
+    days = pd.DatetimeIndex(spine.index[1510:1530])
+    wilder = spine.assign(vix_close=spine["vix_close"].mask(spine.index > spine.index[1500], 45.0))
+    asks = [(spine, days), (spine, days), (wilder, days), (spine, days[:3])]
+    for prices, sessions in [*asks, *asks]:
+        (told,) = path_prior.told_by([path_prior.dynamics], prices, sessions, "evening")
+        (recalled,) = path_prior.recalled([path_prior.dynamics], prices, sessions)
+        pd.testing.assert_frame_equal(pd.DataFrame(recalled), pd.DataFrame(told), check_exact=True)
+
+
 def test_path_quantiles_and_horizon_prefix(spine: pd.DataFrame, path_prior: PathPrior) -> None:
     session = spine.index[1200]
     table = path_prior.path_quantiles(spine, session, (0.1, 0.5, 0.9))

@@ -59,6 +59,17 @@ class Sample:
     y: np.ndarray
     where: np.ndarray
 
+    def tells_the_same(self, other: Sample) -> bool:
+        """Whether a base or a baseline would be the same, wherever the features stand."""
+        mine, theirs = (
+            (s.prior, s.log_variance, s.y, s.inputs.to_numpy(float)) for s in (self, other)
+        )
+        return (
+            self.rows.equals(other.rows)
+            and list(self.inputs.columns) == list(other.inputs.columns)
+            and all(np.array_equal(a, b, equal_nan=True) for a, b in zip(mine, theirs, strict=True))
+        )
+
 
 @dataclass(frozen=True)
 class Base:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -106,6 +106,7 @@ def lay_ground(
     settings: ModelSettings | None = None,
     heads: Sequence[HeadKey] | None = None,
     light: bool = False,
+    beside: Sequence[Ground] = (),
 ) -> Ground:
     """Fit what does not depend on the features, on what was known at the close of `until`.
 
@@ -119,6 +120,9 @@ def lay_ground(
         Some of the moment's heads; all by default.
     light : bool
         Fit only the two baselines that `predict(light=True)` needs.
+    beside : sequence of Ground
+        Laid already from the same prices, `until`, `settings` and `light`, at other moments or with
+        other features: their path prior is taken, and what was fitted on the same rows.
 
     Raises
     ------
@@ -131,10 +135,14 @@ def lay_ground(
             f"no feature row at or before {until:%Y-%m-%d}. Import earlier data or choose a later "
             "date."
         )
-    prior = PathPrior.fit(dataset.spine, until, paths=settings.paths, blocks=settings.blocks)
+    if beside:
+        prior = beside[0].prior
+    else:
+        prior = PathPrior.fit(dataset.spine, until, paths=settings.paths, blocks=settings.blocks)
+    laid = [head for other in beside for head in other.heads]
     with _one_thread():
         grounds = tuple(
-            _head_ground(dataset, key, until, settings, light=light)
+            _head_ground(dataset, key, until, settings, laid, light=light)
             for key in (dataset.keys() if heads is None else heads)
         )
     return Ground(dataset.at, until, prior, grounds, Novelty.fit(dataset.inputs.loc[:until]))
@@ -167,6 +175,7 @@ def _head_ground(
     key: HeadKey,
     until: pd.Timestamp,
     settings: ModelSettings,
+    laid: Sequence[_HeadGround],
     *,
     light: bool,
 ) -> _HeadGround:
@@ -183,6 +192,9 @@ def _head_ground(
         y=dataset.labels.loc[rows, key.id].to_numpy(float),
         where=np.asarray(dataset.features.index.get_indexer(rows)),
     )
+    for other in laid:
+        if other.key == key and other.sample.tells_the_same(sample):
+            return replace(other, sample=sample)
     enough = _enough(sample.y, settings.blocks, key.horizon + 1)
     return _HeadGround(
         key=key,

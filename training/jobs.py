@@ -55,6 +55,10 @@ class Job:
         """Whether only the probability is wanted, without intervals and baselines."""
         return self.tag != ""
 
+    def batch(self) -> Hashable:
+        """Jobs with the same one are one worker's: they share a path prior, and more."""
+        return self.until, self.settings, self.light, self.at if self.light else None
+
     def ground(self) -> Hashable:
         """Jobs with the same one share what does not depend on the columns of the boosters."""
         from models.dataset import IVTS

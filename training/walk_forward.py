@@ -1,8 +1,8 @@
 """Fit every fold of every moment, in parallel, and collect what was forecast out of sample.
 
-A job is one fit. Jobs that stand on one ground (a fold with all groups and without each) are one
-worker's batch, so that the ground is laid once. Workers are fresh processes that receive the data
-once; each fit uses one LightGBM thread, so results do not depend on how many workers there are.
+A job is one fit. The moments of a fold, and its fits with all groups and without each, are one
+worker's batch, so that what they stand on is laid once. Workers are fresh processes that receive
+the data once; each fit uses one LightGBM thread, so results do not depend on how many there are.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ def run_jobs(
     total = max(1, len(jobs))
     batches: dict[Hashable, list[tuple[int, Job]]] = {}
     for index, job in enumerate(jobs):
-        batches.setdefault(job.ground(), []).append((index, job))
-    # longest first (late folds have most rows), so that no worker idles at the end
-    order = sorted(batches.values(), key=lambda b: (b[0][1].until, len(b)), reverse=True)
+        batches.setdefault(job.batch(), []).append((index, job))
+    # longest first, so that no worker idles at the end
+    order = sorted(batches.values(), key=lambda b: _work(b, datasets), reverse=True)
     with _executor(processes, datasets, settings, lay) as submit:
         for index, result in submit(order):
             results[index] = result
@@ -133,19 +133,22 @@ def _share(datasets: Mapping[str, Any], settings: Any, lay: Lay | None) -> None:
 
 def _run(batch: Batch) -> list[tuple[int, Result]]:
     lay = _SHARED["lay"] or default_lay()
-    done, ground = [], None
+    done: list[tuple[int, Result]] = []
+    grounds: dict[Hashable, Any] = {}
     for index, job in batch:
         dataset = _shown(_SHARED["datasets"][job.at], job)
         settings = _SHARED["settings"] if job.settings is None else job.settings
-        if ground is None:
-            ground = lay(
+        name = job.ground()
+        if name not in grounds:
+            grounds[name] = lay(
                 dataset,
                 until=job.until,
                 settings=settings,
                 heads=_head_keys(job),
                 light=job.light,
+                beside=tuple(grounds.values()),
             )
-        forecaster = ground.fit(dataset.features, settings)
+        forecaster = grounds[name].fit(dataset.features, settings)
         forecasts = None
         if job.test is not None:
             forecasts = forecaster.predict(dataset, job.test, light=job.light)
@@ -153,6 +156,17 @@ def _run(batch: Batch) -> list[tuple[int, Result]]:
                 _write_fold(job.keep, job, forecaster)
         done.append((index, Result(job, forecasts, forecaster if job.test is None else None)))
     return done
+
+
+def _work(batch: Batch, datasets: Mapping[str, Any]) -> int:
+    """Training rows of all heads of all fits."""
+    from models.heads import head_keys
+
+    return sum(
+        len(datasets[job.at].features.loc[job.since : job.until])
+        * len(job.heads or head_keys(job.at))
+        for _, job in batch
+    )
 
 
 def _shown(dataset: Any, job: Job) -> Any:

@@ -53,6 +53,28 @@ def test_refits_on_one_ground_equal_fits_of_their_own(fitted: Any) -> None:
         assert _table(ground.fit(dataset.features, chosen)) == _table(alone)
 
 
+def test_a_ground_beside_others_equals_one_alone(fitted: Any) -> None:
+    """Another moment, one feature fewer and one session fewer: what is shared changes nothing."""
+    data, until, settings = fitted.dataset, fitted.until, fitted.forecaster.settings
+    heads = [HeadKey("shift_up", 5), HeadKey("breach_down", 1)]
+    morning = dataclasses.replace(data, at="preopen", features=data.features.iloc[:, 1:])
+    weekends = dataclasses.replace(morning, at="eve", features=morning.features.iloc[::2])
+    grounds: list[Any] = []
+    for shown in (data, morning, weekends):
+        alone = lay_ground(shown, until=until, settings=settings, heads=heads)
+        laid = lay_ground(shown, until=until, settings=settings, heads=heads, beside=grounds)
+        once, again = (g.fit(shown.features, settings) for g in (alone, laid))
+        assert _table(once) == _table(again)
+        asked = shown.features.loc[until:].index[1:]
+        pd.testing.assert_frame_equal(once.predict(shown, asked), again.predict(shown, asked))
+        grounds.append(laid)
+    evening, preopen, eve = grounds
+    assert evening.prior is preopen.prior is eve.prior
+    shared = [a.base is b.base for a, b in zip(evening.heads, preopen.heads, strict=True)]
+    assert shared == [True, True]
+    assert eve.heads[0].base is not evening.heads[0].base
+
+
 def test_later_prices_labels_and_features_change_nothing_at_a_fixed_until(fitted: Any) -> None:
     heads = [HeadKey("shift_up", 5), HeadKey("premium_failure", 5)]
     settings, until = fitted.forecaster.settings, fitted.until

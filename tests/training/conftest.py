@@ -136,6 +136,7 @@ def fake_lay() -> Callable[..., FakeGround]:
         settings: Any,
         heads: list[HeadKey] | None,
         light: bool,
+        beside: tuple[FakeGround, ...],
     ) -> FakeGround:
         rates = {}
         for key in heads if heads is not None else head_keys(dataset.at):

@@ -25,8 +25,9 @@ def write_exceptions(out: TextIO) -> None:
     Parameters
     ----------
     out : text file
-        Receives ``date,close``: `close` is the New York clock of an early close, or ``closed``. The
-        first and last line are marks of the span that the file speaks for.
+        Receives ``date,close``: `close` is the New York clock of an early close, ``closed``, or
+        ``unforeseen`` for a day of mourning or disaster that no rule gives. The first and last
+        line are marks of the span that the file speaks for.
     """
     import exchange_calendars
 
@@ -35,6 +36,8 @@ def write_exceptions(out: TextIO) -> None:
     clocks = closes.dt.strftime("%H:%M")
     exceptions = {day: clock for day, clock in clocks.items() if clock != "16:00"}
     exceptions |= dict.fromkeys(pd.bdate_range(FIRST, LAST).difference(clocks.index), "closed")
+    by_chance = pd.DatetimeIndex(calendar.adhoc_holidays).tz_localize(None)
+    exceptions |= {day: "unforeseen" for day in by_chance if day in exceptions}
     out.write("date,close\n")
     out.write(f"{FIRST:%Y-%m-%d},first\n")
     for day in sorted(exceptions):

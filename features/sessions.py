@@ -121,7 +121,8 @@ class Calendar:
     Parameters
     ----------
     exceptions : Mapping of Timestamp to str
-        Weekdays that are not ordinary: ``closed``, or the New York clock of an early close.
+        Weekdays that are not ordinary: ``closed``, ``unforeseen`` (closed, and by no rule), or the
+        New York clock of an early close.
     first, last : Timestamp
         Span that the calendar speaks for.
     """
@@ -130,11 +131,16 @@ class Calendar:
         self, exceptions: Mapping[pd.Timestamp, str], first: pd.Timestamp, last: pd.Timestamp
     ) -> None:
         weekdays = pd.bdate_range(first, last).as_unit("us")
-        closed = pd.DatetimeIndex([day for day, clock in exceptions.items() if clock == "closed"])
+        by_rule, by_chance = (
+            pd.DatetimeIndex([day for day, mark in exceptions.items() if mark == name]).as_unit("us")
+            for name in ("closed", "unforeseen")
+        )
         self._first, self._last = first, last
-        self._all = pd.DatetimeIndex(weekdays.difference(closed.as_unit("us")), name="session")
+        foreseen = weekdays.difference(by_rule)
+        self._all = pd.DatetimeIndex(foreseen.difference(by_chance), name="session")
         self._days = self._all.to_numpy().astype("datetime64[D]")
-        clocks = sorted(set(exceptions.values()) - {"closed"})
+        self._foreseen = foreseen.to_numpy().astype("datetime64[D]")
+        clocks = sorted(set(exceptions.values()) - {"closed", "unforeseen"})
         self._early = {
             clock: np.array(
                 [day for day, one in exceptions.items() if one == clock], dtype="datetime64[D]"
@@ -184,6 +190,29 @@ class Calendar:
         places = np.searchsorted(self._days, days.to_numpy().astype("datetime64[D]"), "right")
         padded = np.append(self._all.to_numpy(), np.datetime64("NaT"))
         return pd.DatetimeIndex(padded[np.minimum(places, len(self._all))])
+
+    def foreseen(self, days: pd.DatetimeIndex, count: int) -> npt.NDArray[np.datetime64]:
+        """Return the `count` sessions after each of `days` that were expected on that day.
+
+        Returns
+        -------
+        ndarray of datetime64[D], shape (days, count)
+            Holidays are known ahead. A closure that no rule gives counts as a session, so that
+            nothing of it is known before.
+
+        Raises
+        ------
+        UsageError
+            If they reach beyond the calendar.
+        """
+        after = np.searchsorted(self._foreseen, days.to_numpy().astype("datetime64[D]"), "right")
+        places = after[:, None] + np.arange(count)
+        if places.size and (places.max() >= len(self._foreseen) or not self.covers(days).all()):
+            raise UsageError(
+                f"sessions after {days.max():%Y-%m-%d} reach beyond the exchange calendar, which "
+                f"runs from {self._first:%Y-%m-%d} to {self._last:%Y-%m-%d}. Choose earlier ones."
+            )
+        return np.asarray(self._foreseen[places])
 
     def require_session(self, day: Any) -> pd.Timestamp:
         """Return `day` as a session.

@@ -24,7 +24,7 @@ from models.translation import Translation
 
 __all__ = ["FORMAT", "MANIFEST", "json_bytes", "read_moment", "read_translation", "write_bundle"]
 
-FORMAT = 5
+FORMAT = 6
 MANIFEST = "manifest.json"
 _RUN = "run.json"
 _TRANSLATION = "translation.json"

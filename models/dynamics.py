@@ -34,7 +34,7 @@ class Dynamics:
         of 5).
     vix_mean : ndarray
         Intercept and weights of (log VIX, its means over 5, 21, 63, last return, mean
-        return of 5).
+        return of 5, change of the days to the next session).
     vix_scale : ndarray
         Intercept and weights of (mean abs change of log VIX over 5, 21, last, log VIX
         above its mean of 21).

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
+from features.sessions import calendar
 from models.heads import expected_move
 from models.state import HISTORY, State, window_mean
 
@@ -13,6 +15,7 @@ __all__ = [
     "ret_inputs",
     "scale_weights",
     "share_below",
+    "turns",
     "vix_scale_inputs",
     "weighted",
 ]
@@ -51,7 +54,7 @@ def ret_inputs(s: State, move_of_range: float) -> np.ndarray:
 
 
 def mean_inputs(s: State) -> np.ndarray:
-    """Stack the inputs of the mean change of log VIX: level, its means, returns."""
+    """Stack the inputs of the mean change of log VIX: level, its means, returns, days shut."""
     v = s.log_vix
     return np.column_stack(
         [
@@ -62,8 +65,28 @@ def mean_inputs(s: State) -> np.ndarray:
             window_mean(v, HISTORY),
             s.ret,
             window_mean(s.ret, 5),
+            turns(s.sessions, 1)[:, 0],
         ]
     )
+
+
+def turns(sessions: pd.DatetimeIndex, steps: int) -> np.ndarray:
+    """Days to the next session: by how many they change from one close to the next.
+
+    Returns
+    -------
+    ndarray, shape (sessions, steps)
+        Step k leads from the (k-1)-th close after the session to the k-th. Two from a Thursday to
+        a Friday, minus two from a Friday to a Monday, as the calendar was known on the session.
+
+    Notes
+    -----
+    VIX spreads variance over calendar days, so it is low before a weekend and high after it
+    (Fleming, Ostdiek and Whaley 1995).
+    """
+    ahead = calendar().foreseen(sessions, steps + 1)
+    closes = np.column_stack([sessions.to_numpy().astype("datetime64[D]"), ahead])
+    return np.diff(closes, n=2, axis=1).astype(float)
 
 
 def vix_scale_inputs(s: State) -> np.ndarray:

@@ -6,7 +6,7 @@ One step of a path, from what is known so far:
   the last 5 and 21 sessions (by their true range, which says more than the absolute return; for
   sessions already simulated by the latter), on the last fall and on the mean fall of 5 sessions;
 * mean of the change of log VIX: HAR on its level and means over 5, 21 and 63 sessions, and on the
-  last return and the mean return of 5; its scale: a non-negative HAR of absolute changes, and how
+  last return and the mean return of 5, and on the weekends and holidays that come and go; its scale: a non-negative HAR of absolute changes, and how
   far the level stands above its mean of 21 sessions;
 * the pair (return residual, VIX residual) of one past session, each divided by its own scale then
   and multiplied by the scale now. Drawn in pairs, so the leverage effect survives;

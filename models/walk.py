@@ -12,6 +12,7 @@ import numpy as np
 
 from models.dynamics import Dynamics
 from models.heads import REALISED_WINDOW, TRADING_DAYS
+from models.path_terms import turns
 from models.state import HISTORY, State
 
 __all__ = ["MAX_STEPS", "Draws", "Laws", "See", "Starts", "starts", "walk"]
@@ -61,7 +62,8 @@ class Starts:
     """What is known at t, one row a session; histories run from the oldest to t.
 
     `size` is that of past sessions by their range, as `State.size`; a simulated session has its
-    absolute return in its place. `rets` are returns.
+    absolute return in its place. `rets` are returns; `turns`, one column a step to come, are those
+    of `models.path_terms`.
     """
 
     vix: np.ndarray
@@ -70,6 +72,7 @@ class Starts:
     abs_dvix: np.ndarray
     rets: np.ndarray
     squares21: np.ndarray
+    turns: np.ndarray
 
     def part(self, where: slice) -> Starts:
         """Take some of the rows."""
@@ -120,7 +123,8 @@ def starts(s: State, rows: np.ndarray, model: Dynamics) -> Starts:
     for j in range(REALISED_WINDOW - 1, -1, -1):
         squares = squares + ret[:, j] * ret[:, j]
     size = np.where(ok, s.size(model.move_of_range)[np.maximum(recent, 0)], np.nan)
-    return Starts(s.vix[rows], log_vix, size, np.abs(dvix), ret, squares)
+    ahead = turns(s.sessions[rows], MAX_STEPS)
+    return Starts(s.vix[rows], log_vix, size, np.abs(dvix), ret, squares, ahead)
 
 
 # Step, returns, log VIX and scales of the returns, each by session and path; arrays that the next
@@ -219,7 +223,7 @@ def walk(start: Starts, draws: Draws, laws: Laws, see: See, *, steps: int) -> No
         known = (
             c[0] + c[2] / 5.0 * sums["v5"] + c[3] / 21.0 * sums["v21"] + c[4] / 63.0 * sums["v63"]
         )
-        known = known + c[6] / 5.0 * sums["r5"]
+        known = known + c[6] / 5.0 * sums["r5"] + c[7] * start.turns[:, k - 1]
         np.multiply(log_vix, vix_now, out=change)
         np.multiply(five_vix, vix_5, out=work)
         change += work

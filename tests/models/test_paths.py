@@ -40,7 +40,7 @@ def _walk(
         dynamics=Dynamics(
             drift=0.0,
             ret_scale=np.array([ret / 1e-2, 0.0, 0.0, 0.0, 0.0, 0.0]),
-            vix_mean=np.array(vix_mean or [0.0] * 7),
+            vix_mean=np.array(vix_mean or [0.0] * 8),
             vix_scale=np.array([vix / 1e-2, 0.0, 0.0, 0.0, 0.0]),
             move_of_range=1.0,
         ),
@@ -88,7 +88,7 @@ def test_random_walk_first_passage_is_the_reflection_principle(spine: pd.DataFra
 def test_ar1_band_odds_are_the_normal_of_its_closed_form(spine: pd.DataFrame) -> None:
     """Log VIX change = 0.1 (log 19 - log VIX) + 0.05 e: an AR(1) with coefficient 0.9."""
     mean, phi, sigma = math.log(19.0), 0.9, 0.05
-    prior = _walk(vix_mean=[0.1 * mean, -0.1, 0.0, 0.0, 0.0, 0.0, 0.0], vix=sigma)
+    prior = _walk(vix_mean=[0.1 * mean, -0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], vix=sigma)
     session = spine.index[1000]
     start = math.log(float(spine["vix_close"].loc[session]))
     odds = prior.band_odds(spine, session)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.sessions import calendar
 from models.dynamics import Dynamics
 from models.paths import PathPrior
 from models.simulate import PathOdds
@@ -34,6 +35,8 @@ def _slow(
     def mean(values: list[float], width: int) -> float:
         return sum(values[-width:]) / width
 
+    following = [session, *calendar().sessions(session)[1 : steps + 3]]
+    shut = [(b - a).days for a, b in pairwise(following)]
     total, out_ret, out_vix = 0.0, [], []
     for k in range(steps):
         falls = [max(-r, 0.0) for r in returns]
@@ -60,6 +63,7 @@ def _slow(
                 mean(log_vix, 63),
                 returns[-1],
                 mean(returns, 5),
+                shut[k + 1] - shut[k],
             ],
         )
         spread = np.dot(
@@ -90,7 +94,7 @@ def test_paths_equal_a_slow_loop_beyond_every_window(
     law = Dynamics(
         drift=0.0003,
         ret_scale=np.array([0.05, 0.3, 0.2, 0.15, 0.1, 0.25]),
-        vix_mean=np.array([0.09, -0.1, 0.03, 0.02, 0.02, -0.3, 0.5]),
+        vix_mean=np.array([0.09, -0.1, 0.03, 0.02, 0.02, -0.3, 0.5, -0.01]),
         vix_scale=np.array([1.5, 0.2, 0.2, 0.1, 0.15]),
         move_of_range=0.6,
     )

@@ -29,7 +29,7 @@ from models.offset import (
 from models.scores import log_loss
 from models.settings import ModelSettings
 
-__all__ = ["Base", "Sample", "fit_base"]
+__all__ = ["Base", "Sample", "at_moment", "fit_base"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Sample:
     y : ndarray
         Labels.
     where : ndarray of int
-        Position of the rows in the moment's feature table.
+        Position of the rows in the moment's feature table, -1 where the session has no such moment.
     """
 
     rows: pd.DatetimeIndex
@@ -73,7 +73,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Base:
-    """The structural offset of one head and what its members say.
+    """The structural offset of one head and what its members say about the rows of a sample.
 
     Parameters
     ----------
@@ -94,6 +94,25 @@ class Base:
     starts: tuple[np.ndarray, ...]
     unseen: np.ndarray
     losses: dict[str, float]
+
+
+def at_moment(sample: Sample, base: Base) -> tuple[Sample, Base]:
+    """Keep the rows whose session has the moment: what the boosters learn from."""
+    mine = sample.where >= 0
+    place = np.cumsum(mine) - 1
+    rows = Sample(
+        sample.rows[mine],
+        sample.inputs[mine],
+        sample.prior[mine],
+        sample.log_variance[mine],
+        sample.y[mine],
+        sample.where[mine],
+    )
+    folds = tuple((place[fit[mine[fit]]], place[held[mine[held]]]) for fit, held in base.folds)
+    starts = tuple(
+        start[mine[fit]] for start, (fit, _) in zip(base.starts, base.folds, strict=True)
+    )
+    return rows, Base(folds, base.offsets, starts, base.unseen[mine], base.losses)
 
 
 def fit_base(key: HeadKey, sample: Sample, settings: ModelSettings) -> Base:

@@ -57,6 +57,7 @@ def make_dataset(
     *,
     prior: pd.DataFrame | None = None,
     latent: pd.DataFrame | None = None,
+    evening: pd.DataFrame | None = None,
     paths: int = 1000,
 ) -> Dataset:
     """Join features, prices, labels and prior.
@@ -73,6 +74,9 @@ def make_dataset(
     latent : DataFrame, optional
         From `walk_forward_latent(spine)`; without it the baselines that filter a latent state are
         not fitted.
+    evening : DataFrame, optional
+        Feature table of the evening: a moment that some sessions lack takes their term-structure
+        ratio from there, because its structural offset learns from all sessions.
 
     Raises
     ------
@@ -89,6 +93,9 @@ def make_dataset(
     if prior is None:
         prior = walk_forward_prior(spine, paths=paths)
     inputs = moment_inputs(spine, features)
+    if evening is not None and IVTS in evening.columns:
+        elsewhere = ~spine.index.isin(features.index)
+        inputs.loc[elsewhere, IVTS] = np.log(evening[IVTS].reindex(spine.index[elsewhere]))
     if latent is not None:
         inputs = inputs.join(latent)
     return Dataset(at, features, spine, y, end, prior, inputs)

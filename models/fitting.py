@@ -1,8 +1,9 @@
 """Fit all heads of one moment together.
 
 A fit has two parts. The ground (path prior, structural bases, baselines, novelty) depends on prices
-and labels alone; the boosters stand on it. So the refits of a fold, without a feature group or with
-other boosters, share one ground.
+and labels alone, so it is learnt from all sessions, whether they have the moment or not. The
+boosters stand on it and learn from those that do. So the refits of a fold, without a feature group
+or with other boosters, share one ground.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from features.errors import DataError
-from models.base_fit import Base, Sample, fit_base
+from models.base_fit import Base, Sample, at_moment, fit_base
 from models.baselines import Baseline, fit_baselines
 from models.blocks import block_folds
 from models.boosters import Matrix
@@ -180,7 +181,6 @@ def _head_ground(
     light: bool,
 ) -> _HeadGround:
     rows = training_rows(dataset, key, until)
-    rows = rows[rows.isin(dataset.features.index)]
     if HEADS[key.head].needs_open:
         rows = rows[-settings.open_rows :]
     ahead = pd.Series(log_realised_ahead(dataset.spine, key.horizon), index=dataset.spine.index)
@@ -214,8 +214,11 @@ def _fit_head(
 ) -> HeadModel:
     rows, shift = head.sample.rows, None
     if head.base is not None:
-        x = young.iloc[head.sample.where]
-        shift = fit_shift(head.key, head.sample, head.base, x, columns, matrix, settings, at=at)
+        sample, base = at_moment(head.sample, head.base)
+        if not _enough(sample.y, settings.blocks, head.key.horizon + 1):
+            columns = Columns((), columns.neutral[:0], ())
+        x = young[list(columns.young)].iloc[sample.where]
+        shift = fit_shift(head.key, sample, base, x, columns, matrix, settings, at=at)
     return HeadModel(
         key=head.key,
         shift=shift,

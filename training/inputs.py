@@ -121,8 +121,10 @@ def gather(
     # closes alone drive the prior and the baselines' filters: they are the same at every moment
     prior = walk_forward_prior(spine)
     latent = walk_forward_latent(spine) if lacking() is None else None
-    datasets, events = {}, {}
-    for number, at in enumerate(ats):
+    datasets: dict[str, Any] = {}
+    events: dict[str, pd.DataFrame] = {}
+    # the evening first: other moments read it for sessions that lack them
+    for number, at in enumerate(sorted(ats, key=lambda at: at != "evening")):
         if progress is not None:
             progress((number + 1) / (len(ats) + 1), f"features {at}")
         features = build(store, at=known[at], end=until, as_of=as_of)
@@ -131,7 +133,11 @@ def gather(
         # what nobody recorded is no column; whether the rest is enough, the model decides
         kept = [c for c, f in known_of.items() if f.trainable or features[c].count()]
         features = features[[c for c in kept if not known_of[c].per_event]]
-        datasets[at] = make_dataset(features, spine, at, prior=prior, latent=latent)
+        evening = datasets["evening"].features if "evening" in datasets else None
+        datasets[at] = make_dataset(
+            features, spine, at, prior=prior, latent=latent, evening=evening
+        )
+    datasets = {at: datasets[at] for at in ats}
     return Inputs(until, as_of, spine, datasets, _data_hash(store, as_of), events)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from features.errors import DataError
+from models.base_fit import at_moment
 from models.coherence import coherent_log_odds
 from models.dataset import make_dataset, training_rows
 from models.fitting import fit_forecaster, lay_ground
@@ -72,7 +73,50 @@ def test_a_ground_beside_others_equals_one_alone(fitted: Any) -> None:
     assert evening.prior is preopen.prior is eve.prior
     shared = [a.base is b.base for a, b in zip(evening.heads, preopen.heads, strict=True)]
     assert shared == [True, True]
-    assert eve.heads[0].base is not evening.heads[0].base
+    assert eve.heads[0].base is evening.heads[0].base
+
+
+def test_a_moment_that_few_sessions_have_stands_on_what_all_sessions_tell(fitted: Any) -> None:
+    heads = [HeadKey("shift_up", 5), HeadKey("gap_down", 1)]
+    settings, until, data = fitted.forecaster.settings, fitted.until, fitted.dataset
+    ratio = pd.Series(np.linspace(0.8, 1.2, len(data.spine)), index=data.spine.index)
+    evening = data.features.assign(vix_vix3m=ratio)
+    some = evening[evening.index.day_of_week == 4]
+    often = make_dataset(evening, data.spine, prior=data.prior)
+    seldom = make_dataset(some, data.spine, "eve", prior=data.prior, evening=evening)
+    pd.testing.assert_frame_equal(seldom.inputs, often.inputs)
+    always = fit_forecaster(often, until=until, settings=settings, heads=heads)
+    rarely = fit_forecaster(seldom, until=until, settings=settings, heads=heads)
+    fridays = some.index[some.index > until]
+    for key in heads:
+        one, other = always.heads[key.id], rarely.heads[key.id]
+        assert [o.to_json() for o in one.shift.offsets] == [
+            o.to_json() for o in other.shift.offsets
+        ]
+        # a hundred Fridays are too few to boost from
+        assert one.shift.columns.names and not other.shift.columns.names
+        said = rarely.predict(seldom, fridays)
+        told = always.predict(often, fridays)
+        np.testing.assert_array_equal(said["base_log_odds"], told["base_log_odds"])
+
+
+def test_boosters_read_the_rows_of_their_moment_alone(fitted: Any) -> None:
+    ground = lay_ground(
+        fitted.dataset, until=fitted.until, settings=fitted.forecaster.settings, heads=UP[:1]
+    )
+    whole, base = ground.heads[0].sample, ground.heads[0].base
+    assert base is not None
+    where = np.where(np.arange(whole.y.size) % 5 == 0, np.arange(whole.y.size), -1)
+    sample, mine = at_moment(dataclasses.replace(whole, where=where), base)
+    assert sample.rows.equals(whole.rows[::5])
+    np.testing.assert_array_equal(sample.y, whole.y[::5])
+    np.testing.assert_array_equal(mine.unseen, base.unseen[::5])
+    for k, (fit, held) in enumerate(mine.folds):
+        all_fit, all_held = base.folds[k]
+        assert set(sample.rows[held]) == set(whole.rows[all_held]) & set(sample.rows)
+        assert set(sample.rows[fit]) == set(whole.rows[all_fit]) & set(sample.rows)
+        start = dict(zip(whole.rows[all_fit], base.starts[k], strict=True))
+        np.testing.assert_array_equal(mine.starts[k], [start[day] for day in sample.rows[fit]])
 
 
 def test_later_prices_labels_and_features_change_nothing_at_a_fixed_until(fitted: Any) -> None:

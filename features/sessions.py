@@ -132,12 +132,14 @@ class Calendar:
     ) -> None:
         weekdays = pd.bdate_range(first, last).as_unit("us")
         by_rule, by_chance = (
-            pd.DatetimeIndex([day for day, mark in exceptions.items() if mark == name]).as_unit("us")
+            pd.DatetimeIndex([day for day, mark in exceptions.items() if mark == name]).as_unit(
+                "us"
+            )
             for name in ("closed", "unforeseen")
         )
         self._first, self._last = first, last
-        foreseen = weekdays.difference(by_rule)
-        self._all = pd.DatetimeIndex(foreseen.difference(by_chance), name="session")
+        foreseen = weekdays.difference(by_rule.as_unit("us"))
+        self._all = pd.DatetimeIndex(foreseen.difference(by_chance.as_unit("us")), name="session")
         self._days = self._all.to_numpy().astype("datetime64[D]")
         self._foreseen = foreseen.to_numpy().astype("datetime64[D]")
         clocks = sorted(set(exceptions.values()) - {"closed", "unforeseen"})

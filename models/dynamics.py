@@ -11,6 +11,7 @@ import numpy as np
 from models.path_terms import (
     ahead,
     mean_inputs,
+    recency,
     ret_inputs,
     scale_weights,
     vix_scale_inputs,
@@ -51,18 +52,25 @@ class Dynamics:
 
     @classmethod
     def fit(cls, s: State, rows: np.ndarray) -> Dynamics:
-        """Fit on some rows of a state, each with the session after it."""
-        ret = ahead(s.ret)[rows]
+        """Fit on some rows of a state, each with the session after it.
+
+        The size of VIX changes follows the recent years (`recency`): it has grown over decades.
+        All else is that of all rows alike.
+        """
+        ret, change = ahead(s.ret)[rows], ahead(s.d_log_vix)[rows]
         move_of_range = _move_of_range(s, rows)
         drift = float(ret.mean())
         x = mean_inputs(s)[rows]
-        mean = np.linalg.lstsq(x, ahead(s.d_log_vix)[rows], rcond=None)[0]
-        residual = ahead(s.d_log_vix)[rows] - weighted(x, mean)
+        mean = np.linalg.lstsq(x, change, rcond=None)[0]
         return cls(
             drift,
             scale_weights(ret_inputs(s, move_of_range)[rows], np.abs(ret - drift)),
             mean,
-            scale_weights(vix_scale_inputs(s)[rows], np.abs(residual)),
+            scale_weights(
+                vix_scale_inputs(s)[rows],
+                np.abs(change - weighted(x, mean)),
+                recency(rows[-1] - rows),
+            ),
             move_of_range,
         )
 
@@ -76,11 +84,12 @@ class Dynamics:
         return mean, weighted(vix_scale_inputs(s)[rows], self.vix_scale)
 
     def residual_pairs(self, s: State, rows: np.ndarray) -> np.ndarray:
-        """Scaled residuals of return and log VIX, centred, in the order of the rows."""
+        """Scaled residuals of return and log VIX in the order of the rows, centred by recency."""
         mean, scale = self.vix_change(s, rows)
         z_ret = (ahead(s.ret)[rows] - self.drift) / self.return_scale(s, rows)
         z_vix = (ahead(s.d_log_vix)[rows] - mean) / scale
-        return np.column_stack([z_ret - z_ret.mean(), z_vix - z_vix.mean()])
+        pairs, counts = np.column_stack([z_ret, z_vix]), recency(rows[-1] - rows)
+        return np.asarray(pairs - np.average(pairs, axis=0, weights=counts))
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers."""

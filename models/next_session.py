@@ -116,23 +116,30 @@ class Opens:
 
 
 def next_session_odds(
-    dynamics: Dynamics, pairs: np.ndarray, opens: Opens, s: State, rows: np.ndarray
+    dynamics: Dynamics,
+    pairs: np.ndarray,
+    counts: np.ndarray,
+    opens: Opens,
+    s: State,
+    rows: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Probability of every next-session head, by head id; NaN for opens where too few are known.
 
     Parameters
     ----------
     pairs : ndarray, shape (n, 2)
-        Scaled residuals of return and log VIX, sorted by the first.
+        Scaled residuals of return and log VIX.
+    counts : ndarray, shape (n,)
+        How much each of them counts.
     rows : ndarray of int
         Rows of the state whose inputs are known.
     """
     scale = dynamics.return_scale(s, rows)
     move = expected_move(s.vix[rows])
-    below = share_below(pairs[:, 0], (-move - dynamics.drift) / scale)
-    above = 1.0 - share_below(pairs[:, 0], (move - dynamics.drift) / scale)
+    below = share_below(pairs[:, 0], (-move - dynamics.drift) / scale, counts)
+    above = 1.0 - share_below(pairs[:, 0], (move - dynamics.drift) / scale, counts)
     mean, vix_scale = dynamics.vix_change(s, rows)
-    spike = share_below(np.sort(pairs[:, 1]), (np.log(SPIKE_RATIO) - mean) / vix_scale)
+    spike = share_below(pairs[:, 1], (np.log(SPIKE_RATIO) - mean) / vix_scale, counts)
     out = {
         "breach_1": below + above,
         "breach_down_1": below,
@@ -141,7 +148,7 @@ def next_session_odds(
         "breach_open_1": np.full(rows.size, np.nan),
     }
     if opens.enough:
-        night, size = np.sort(opens.returns[:, 0]), np.sort(np.abs(opens.returns[:, 1]))
+        night, size = opens.returns[:, 0], np.abs(opens.returns[:, 1])
         out["gap_down_1"] = share_below(night, -GAP_MULTIPLE * move / scale)
         out["breach_open_1"] = 1.0 - share_below(size, OPEN_BREACH_MULTIPLE * move / scale)
     return out

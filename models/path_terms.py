@@ -12,6 +12,7 @@ from models.state import HISTORY, State, window_mean
 __all__ = [
     "ahead",
     "mean_inputs",
+    "recency",
     "ret_inputs",
     "scale_weights",
     "share_below",
@@ -21,11 +22,24 @@ __all__ = [
 ]
 
 TINY = 1e-12
+# Sessions after which a session counts for half: four years.
+HALF_LIFE = 1008.0
 
 
 def ahead(x: np.ndarray) -> np.ndarray:
     """Value of the next row, NaN in the last."""
     return np.append(x[1:], np.nan)
+
+
+def recency(ages: np.ndarray) -> np.ndarray:
+    """Weight of sessions by how many sessions they are older than the newest.
+
+    Notes
+    -----
+    The size of VIX changes and the shape of residuals drift over decades. Exponential weights
+    follow them, as in RiskMetrics (Longerstaey and Spencer 1996), with a half-life of years.
+    """
+    return np.asarray(0.5 ** (np.asarray(ages, float) / HALF_LIFE))
 
 
 def weighted(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -103,21 +117,42 @@ def vix_scale_inputs(s: State) -> np.ndarray:
     )
 
 
-def scale_weights(x: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Non-negative weights of a mean absolute size, by least squares on relative errors."""
+def scale_weights(x: np.ndarray, size: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """Non-negative weights of a mean absolute size, by least squares on relative errors.
+
+    Parameters
+    ----------
+    counts : ndarray, optional
+        How much each row counts; alike by default.
+    """
     from scipy.optimize import nnls
 
+    root = 1.0 if counts is None else np.sqrt(counts)
     level = x.mean(axis=1) + TINY
     weights = np.full(x.shape[1], 1.0 / x.shape[1])
     for _ in range(3):
-        weights = nnls(x / level[:, None], size / level)[0]
+        per = root / level
+        weights = nnls(x * per[:, None], size * per)[0]
         # An intercept of zero and all inputs zero would give a scale of zero.
         weights[0] = max(weights[0], 1e-3)
         level = weighted(x, weights)
     return np.asarray(weights)
 
 
-def share_below(ordered: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Share of an ordered pool below each value, never 0 or 1."""
-    count = np.searchsorted(ordered, x, side="left")
-    return np.asarray((count + 0.5) / (ordered.size + 1.0))
+def share_below(pool: np.ndarray, x: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """Share of a pool below each value, never 0 or 1: half a member is added to each side.
+
+    Parameters
+    ----------
+    pool : ndarray
+        Values in any order.
+    counts : ndarray, optional
+        How much each member counts; alike by default. Together they are as many as Kish's
+        effective size, ``sum(counts)**2 / sum(counts**2)``.
+    """
+    counts = np.ones(pool.size) if counts is None else counts
+    order = np.argsort(pool, kind="stable")
+    below = np.concatenate([[0.0], np.cumsum(counts[order])])
+    size = below[-1] ** 2 / float(counts @ counts)
+    share = below[np.searchsorted(pool[order], x, side="left")] / below[-1]
+    return np.asarray((share * size + 0.5) / (size + 1.0))

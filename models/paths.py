@@ -5,11 +5,12 @@ One step of a path, from what is known so far:
 * scale of the return: a non-negative linear HAR of absolute returns on VIX, on the mean size of
   the last 5 and 21 sessions (by their true range, which says more than the absolute return; for
   sessions already simulated by the latter), on the last fall and on the mean fall of 5 sessions;
-* mean of the change of log VIX: HAR on its level and means over 5, 21 and 63 sessions, and on the
-  last return and the mean return of 5, and on the weekends and holidays that come and go; its scale: a non-negative HAR of absolute changes, and how
-  far the level stands above its mean of 21 sessions;
+* mean of the change of log VIX: HAR on its level and means over 5, 21 and 63 sessions, on the last
+  return and the mean return of 5, and on the weekends and holidays that come and go; its scale: a
+  non-negative HAR of absolute changes, and how far the level stands above its mean of 21 sessions;
 * the pair (return residual, VIX residual) of one past session, each divided by its own scale then
   and multiplied by the scale now. Drawn in pairs, so the leverage effect survives;
+  The scale of VIX and the draws follow the recent years (`models.path_terms.recency`);
 * the overnight part of the return: that of the same past session where its open is believed (the
   last 504 with one), else one lent by a session alike (`models.overnight`). Closes and VIX do not
   depend on it.
@@ -33,6 +34,7 @@ from models.blocks import block_folds
 from models.dynamics import Dynamics, usable
 from models.heads import EVENING_HORIZONS, head_keys
 from models.next_session import Opens, next_session_odds
+from models.path_terms import recency
 from models.simulate import PathOdds, simulate_odds, simulate_paths
 from models.state import HISTORY, state
 from models.touches import OpenPaths, Touch
@@ -57,6 +59,8 @@ class PathPrior:
         Coefficients of one step.
     pairs : ndarray, shape (n, 2)
         Scaled residuals of return and log VIX, sorted by the first.
+    ages : ndarray of int, shape (n,)
+        Sessions from each pair's to the newest one's: a pair counts by `recency`.
     opens : Opens
         Overnight and open-to-close returns of the last sessions with an open.
     nights : ndarray, shape (n,) or None
@@ -73,6 +77,7 @@ class PathPrior:
     until: str
     dynamics: Dynamics
     pairs: np.ndarray
+    ages: np.ndarray
     opens: Opens
     nights: np.ndarray | None = None
     members: tuple[Dynamics, ...] = ()
@@ -117,11 +122,13 @@ class PathPrior:
         folds = block_folds(rows.size, blocks, gap=0) if blocks else []
         pairs = dynamics.residual_pairs(s, rows)
         opens = Opens.fit(dynamics, s, known, rows, pairs)
-        pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+        order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+        pairs = pairs[order]
         return cls(
             until=f"{s.sessions[-1]:%Y-%m-%d}",
             dynamics=dynamics,
             pairs=pairs,
+            ages=(rows[-1] - rows)[order],
             opens=opens,
             nights=opens.nights(pairs),
             members=tuple(Dynamics.fit(s, rows[kept]) for kept, _ in folds),
@@ -133,7 +140,9 @@ class PathPrior:
         """Shared draws, made once."""
         if not self._draws:
             self._draws.append(
-                Draws.make(self.pairs, self.nights, paths=self.paths, seed=self.seed)
+                Draws.make(
+                    self.pairs, recency(self.ages), self.nights, paths=self.paths, seed=self.seed
+                )
             )
         return self._draws[0]
 
@@ -182,11 +191,12 @@ class PathPrior:
         out = [{name: np.full(len(rows), np.nan) for name in names} for _ in dynamics]
         if n == 0:
             return out
+        counts = recency(self.ages)
         start = Starts.join([starts(s, known, law) for law in dynamics])
         values = simulate_odds(start, self.draws(), Laws.of(dynamics, n)).columns()
         for place, (law, columns) in enumerate(zip(dynamics, out, strict=True)):
             own = slice(place * n, (place + 1) * n)
-            nights = next_session_odds(law, self.pairs, self.opens, s, known)
+            nights = next_session_odds(law, self.pairs, counts, self.opens, s, known)
             for name, column in columns.items():
                 column[where] = nights[name] if name in nights else values[name][own]
         return out
@@ -305,6 +315,7 @@ class PathPrior:
             "dynamics": self.dynamics.to_json(),
             "members": [member.to_json() for member in self.members],
             "pairs": self.pairs.T.tolist(),
+            "ages": self.ages.tolist(),
             "opens": self.opens.to_json(),
             "nights": None if self.nights is None else self.nights.tolist(),
             "paths": self.paths,
@@ -319,6 +330,7 @@ class PathPrior:
             until=str(document["until"]),
             dynamics=Dynamics.from_json(document["dynamics"]),
             pairs=np.array(document["pairs"], float).T.copy(),
+            ages=np.array(document["ages"], np.int64),
             opens=Opens.from_json(document["opens"]),
             nights=None if nights is None else np.array(nights, float),
             members=tuple(Dynamics.from_json(member) for member in document["members"]),

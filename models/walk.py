@@ -33,13 +33,20 @@ class Draws:
 
     @classmethod
     def make(
-        cls, pairs: np.ndarray, nights: np.ndarray | None = None, *, paths: int, seed: int
+        cls,
+        pairs: np.ndarray,
+        counts: np.ndarray,
+        nights: np.ndarray | None = None,
+        *,
+        paths: int,
+        seed: int,
     ) -> Draws:
         """Stratify each step over the pool sorted by return, with antithetic second halves.
 
-        The second half of the paths takes the mirrored rank of the first, so that the mean
-        return of a step is nearly that of the pool.
+        A pair is drawn as often as it counts. The second half of the paths takes the mirrored
+        rank of the first, so that the mean return of a step is nearly that of the pool.
         """
+        upper = np.cumsum(counts) / counts.sum()
         generator = np.random.Generator(np.random.PCG64(seed))
         half = paths // 2
         shape = (MAX_STEPS, 2 * half)
@@ -50,7 +57,7 @@ class Draws:
             strata = np.argsort(generator.random(half), kind="stable")
             u = (strata + generator.random(half)) / half
             u = np.concatenate([u, 1.0 - u])
-            rank = np.minimum((u * len(pairs)).astype(np.int64), len(pairs) - 1)
+            rank = np.minimum(np.searchsorted(upper, u, side="right"), len(pairs) - 1)
             ret[k], vix[k] = pairs[rank, 0], pairs[rank, 1]
             if night is not None and nights is not None:
                 night[k] = nights[rank]

@@ -206,3 +206,20 @@ def test_sessions_are_counted_without_being_listed() -> None:
     ):
         assert days.count(start, end) == len(days.sessions(start, end))
     assert days.count() == len(days.sessions())
+
+
+def test_a_holiday_is_foreseen_and_a_disaster_is_not() -> None:
+    told = calendar().foreseen(days("2001-08-31", "2001-09-10", "2024-03-28"), 3)
+    assert told.astype(str).tolist() == [
+        ["2001-09-04", "2001-09-05", "2001-09-06"],  # over Labor Day
+        ["2001-09-11", "2001-09-12", "2001-09-13"],  # none of them took place
+        ["2024-04-01", "2024-04-02", "2024-04-03"],  # over Good Friday
+    ]
+    assert not calendar().is_session("2001-09-11")
+
+
+def test_sessions_beyond_the_calendar_are_not_foreseen() -> None:
+    with pytest.raises(UsageError, match="reach beyond the exchange calendar"):
+        calendar().foreseen(days("2035-12-28"), 10)
+    with pytest.raises(UsageError, match="reach beyond the exchange calendar"):
+        calendar().foreseen(days("1969-12-30"), 1)

@@ -14,7 +14,7 @@ import pytest
 
 from features.errors import DataError
 from models.bundle import load_bundle, write_bundle
-from models.bundle_files import json_bytes
+from models.bundle_files import FORMAT, json_bytes
 from models.translation import Translation
 
 
@@ -189,7 +189,7 @@ def test_the_width_of_a_booster_is_what_lightgbm_reads(fitted: Any) -> None:
 
 def test_an_older_format_is_refused_with_the_way_out(written: Path) -> None:
     _rewrite(written, "manifest.json", lambda document: document.update(format=1))
-    with pytest.raises(DataError, match=r"format 1, expected 5. Retrain"):
+    with pytest.raises(DataError, match=rf"format 1, expected {FORMAT}. Retrain"):
         load_bundle(written)
 
 

@@ -45,6 +45,7 @@ def _walk(
             move_of_range=1.0,
         ),
         pairs=_normal_pairs(),
+        ages=np.zeros(len(_normal_pairs()), int),
         opens=Opens(*(np.empty((0, 2)) for _ in range(3))),
         paths=PATHS,
     )

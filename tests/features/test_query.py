@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features import segments
 from features.store import MarketStore
 
 NOW = pd.Timestamp("2024-08-01 12:00", tz="UTC")
@@ -75,6 +76,12 @@ CASES = {
     "values": ({"where": {"close": [2.0]}}, ["close = 2.0"]),
     "an empty span": ({"start": HOURS[9], "end": HOURS[8]}, ["FALSE"]),
 }
+
+
+@pytest.fixture(autouse=True)
+def few_rows_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read has groups of rows to leave out."""
+    monkeypatch.setattr(segments, "GROUP_ROWS", 7)
 
 
 @pytest.mark.parametrize("revise", [True, False], ids=["revised", "apart"])

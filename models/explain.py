@@ -186,14 +186,15 @@ def _with_reasons(
         shown = taken(features, names)
         pushes = np.zeros((n, len(names)))
         # trees are slow to explain, and a head that is not asked has nothing to say
-        pushes[part.asked], bias[part.asked] = head.shift.contributions(features[part.asked])
+        asked = features if part.asked.all() else features[part.asked]
+        pushes[part.asked], bias[part.asked] = head.shift.contributions(asked)
     names = (*names, BOOSTER_BIAS, CALIBRATION, COHERENCE)
     pushes = np.column_stack([pushes, bias, part.calibration, part.coherence])
     shown = np.column_stack([shown, np.full((n, 3), np.nan)])
     p = sigmoid(part.log_odds).tolist()
     ends = list(zip(part.lo.tolist(), part.hi.tolist(), strict=True))
-    for i, asked in enumerate(part.asked.tolist()):
-        if not asked:
+    for i, known in enumerate(part.asked.tolist()):
+        if not known:
             yield HeadForecast(key.head, key.horizon, None, None, rate[i], None, None, ())
             continue
         places = np.flatnonzero(pushes[i])

@@ -233,19 +233,22 @@ def _part(
     correction, calibration = np.zeros(n), np.zeros(n)
     half, prior_half = np.full(n, np.nan), np.full(n, np.nan)
     if asked.any():
-        x, some = features[asked], inputs[asked]
-        if len(members):
-            prior_half[asked] = jackknife(logit(members[:, asked], clip=PRIOR_CLIP))
+        x, some, own = features, inputs, members
+        if not asked.all():
+            x, some = features[asked], inputs[asked]
+            own = members[:, asked] if len(members) else members
+        if len(own):
+            prior_half[asked] = jackknife(logit(own, clip=PRIOR_CLIP))
         if shift is None:
             base[asked], half = logit(prior[asked]), prior_half
         else:
-            base[asked] = shift.base(some, prior[asked])
+            base[asked], starts = shift.starts(some, prior[asked], own)
             added = shift.added(x)
             boosted = shift.boosted(x, added)
             correction[asked] = boosted + shift.young(x)
             calibration[asked] = shift.calibrated(base[asked] + boosted)
-            if len(members):
-                half[asked] = jackknife(shift.members(added, some, members[:, asked]))
+            if len(own):
+                half[asked] = jackknife(shift.members(starts, added))
     return _Part(asked, prior, base, correction, calibration, half, prior_half)
 
 

@@ -125,10 +125,35 @@ class ShiftModel:
     window: RidgeLogit | None
     choice: dict[str, float]
 
-    def base(self, inputs: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
-        """Structural offset: mean log odds of the members' offsets."""
+    def starts(
+        self, inputs: pd.DataFrame, prior: np.ndarray, own: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Structural offset of each row, and where each member starts from by a prior of its own.
+
+        Parameters
+        ----------
+        prior : ndarray
+            Path prior of the rows.
+        own : ndarray, shape (members, rows)
+            Path prior by each of its own members; without rows where none is wanted.
+
+        Returns
+        -------
+        (base, starts) : tuple of ndarray
+            Mean log odds of the members' offsets; and shape (members, rows).
+        """
         columns = offset_columns(inputs, prior)
-        return _mean([offset.from_columns(columns) for offset in self.offsets])
+        if not len(own):
+            return _mean([offset.from_columns(columns) for offset in self.offsets]), own
+        # both priors in one pass: the log odds of a row are those of the row alone
+        twice = {name: np.tile(column, 2) for name, column in columns.items()}
+        told = np.array(
+            [
+                offset.from_columns(offset_columns(twice, np.concatenate([prior, other])))
+                for offset, other in zip(self.offsets, own, strict=True)
+            ]
+        )
+        return _mean(list(told[:, : len(prior)])), told[:, len(prior) :]
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -177,30 +202,18 @@ class ShiftModel:
             pieces.append(window_parts(self.window, x))
         return (np.hstack(pieces) if pieces else np.zeros((len(x), 0))), bias
 
-    def members(
-        self, added: list[np.ndarray], inputs: pd.DataFrame, priors: np.ndarray
-    ) -> np.ndarray:
-        """Calibrated log odds of every member before the young features.
+    def members(self, starts: np.ndarray, added: list[np.ndarray]) -> np.ndarray:
+        """Calibrated log odds of every member before the young features, shape (members, rows).
 
         Parameters
         ----------
+        starts : ndarray, shape (members, rows)
+            As `starts` tells them.
         added : list of ndarray
             As `added` tells it.
-        priors : ndarray, shape (members, rows)
-            Path prior by each of its own members.
-
-        Returns
-        -------
-        ndarray, shape (members, rows)
         """
-        columns = offset_columns(inputs, priors[0])
-        out = [
-            offset.from_columns(offset_columns(columns, prior))
-            for offset, prior in zip(self.offsets, priors, strict=True)
-        ]
-        if added:
-            out = [start + self.share * more for start, more in zip(out, added, strict=True)]
-        return np.array([member + self.calibrated(member) for member in out])
+        log_odds = starts + self.share * np.array(added) if added else starts
+        return log_odds + self.calibrated(log_odds.ravel()).reshape(log_odds.shape)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the boosters, whose text has files of its own."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from features.windows import Array
 
-__all__ = ["as_known", "rows_at"]
+__all__ = ["DAY_US", "Known", "as_known", "rows_at"]
 
 DAY_US = 86_400_000_000
 
@@ -24,22 +26,32 @@ def rows_at(
     return out
 
 
+@dataclass(frozen=True)
+class Known:
+    """Rows of a slow series: the date each speaks about, when it was available, its value.
+
+    Times are in microseconds since 1970.
+    """
+
+    date: NDArray[np.int64]
+    available: NDArray[np.int64]
+    value: Array
+
+    def without_nulls(self) -> Known:
+        """Leave out the rows that say nothing."""
+        told = ~np.isnan(self.value)
+        return Known(self.date[told], self.available[told], self.value[told])
+
+
 def as_known(
-    frame: pd.DataFrame,
-    column: str,
-    dates: pd.DatetimeIndex,
-    moments: pd.DatetimeIndex,
-    limit_days: int,
+    rows: Known, dates: pd.DatetimeIndex, moments: pd.DatetimeIndex, limit_days: int
 ) -> Array:
     """Value with the latest date among the rows available at each moment, if fresh enough."""
     out = np.full(len(dates), np.nan)
-    if frame.empty or not len(dates):
+    if not len(rows.value) or not len(dates):
         return out
-    available = pd.DatetimeIndex(frame["available_at"]).as_unit("us").asi8
-    order = np.argsort(available, kind="stable")
-    available = available[order]
-    event = pd.DatetimeIndex(frame["date"]).as_unit("us").asi8[order]
-    value = frame[column].to_numpy(dtype=float, na_value=np.nan)[order]
+    order = np.argsort(rows.available, kind="stable")
+    available, event, value = rows.available[order], rows.date[order], rows.value[order]
     # newest date seen so far, in the order in which rows became known
     newest = np.maximum.accumulate(event)
     row = np.arange(len(event))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from features.view import View
@@ -19,9 +17,9 @@ __all__ = [
     "coarse",
     "first_known",
     "funding_rate",
+    "newest_bar",
     "open_interest",
     "reference",
-    "show",
     "venue_closes",
     "venue_order",
 ]
@@ -58,7 +56,7 @@ def _hour(view: View, table: str) -> NDArray[np.int64]:
     """Row on `View.hours` that each row of a table is stamped in."""
 
     def make() -> NDArray[np.int64]:
-        stamps = pd.DatetimeIndex(view.table(table)["ts"]).as_unit("us").asi8
+        stamps = view.times(table, "ts")
         # a settlement stamped at the end of an hour is known when that hour closes
         early = 1 if table == "funding" else 0
         return np.asarray((stamps - early - view.hours.asi8[0]) // HOUR_US)
@@ -66,33 +64,21 @@ def _hour(view: View, table: str) -> NDArray[np.int64]:
     return view.make(("hour", table), make)
 
 
-def _column(view: View, table: str, name: str) -> Array:
-    def make() -> Array:
-        return view.table(table)[name].to_numpy(dtype=float, na_value=np.nan)
-
-    return view.make(("column", table, name), make)
-
-
-def _lay(view: View, table: str, rows: NDArray[np.intp], values: Array) -> Array:
+def _lay(view: View, table: str, rows: NDArray[np.intp], *columns: Array) -> list[Array]:
     """Put the values of some rows of a table on the hours."""
     where = _hour(view, table)[rows]
     kept = (where >= 0) & (where < len(view.hours))
-    out = np.full(len(view.hours), np.nan)
-    out[where[kept]] = values[rows[kept]]
+    where, rows = where[kept], rows[kept]
+    out = [np.full(len(view.hours), np.nan) for _ in columns]
+    for into, values in zip(out, columns, strict=True):
+        into[where] = values[rows]
     return out
 
 
 def _by_venue(view: View, table: str, base: str) -> dict[str, NDArray[np.intp]]:
     """Rows of a coin by venue, the deepest first."""
-
-    def split() -> dict[str, dict[str, NDArray[np.intp]]]:
-        parts: dict[str, dict[str, NDArray[np.intp]]] = {}
-        places: dict[Any, Any] = view.table(table).groupby(["base", "venue"]).indices
-        for (one_base, venue), rows in places.items():
-            parts.setdefault(str(one_base), {})[str(venue)] = np.asarray(rows)
-        return parts
-
-    found = view.make(("by_venue", table), split).get(base, {})
+    every = view.places(table, "base", "venue")
+    found = {venue: rows for (one, venue), rows in every.items() if one == base}
     return {venue: found[venue] for venue in venue_order(list(found))}
 
 
@@ -116,13 +102,14 @@ def reference(view: View, base: str, *, table: str = "perp_bars") -> Bars:
     """
 
     def make() -> Bars:
-        columns = ("open", "high", "low", "close", "volume_base")
-        out = [np.full(len(view.hours), np.nan) for _ in columns]
+        names = ("open", "high", "low", "close", "volume_base")
+        out = [np.full(len(view.hours), np.nan) for _ in names]
         if len(view.hours):
+            columns = [view.numbers(table, name) for name in names]
             for rows in _by_venue(view, table, base).values():
                 use = np.isnan(out[3])
-                for into, name in zip(out, columns, strict=True):
-                    into[use] = _lay(view, table, rows, _column(view, table, name))[use]
+                for into, values in zip(out, _lay(view, table, rows, *columns), strict=True):
+                    into[use] = values[use]
         return Bars(*out)
 
     return view.make(("reference", table, base), make)
@@ -134,9 +121,9 @@ def venue_closes(view: View, base: str) -> list[Array]:
     def make() -> list[Array]:
         if not len(view.hours):
             return []
-        close = _column(view, "perp_bars", "close")
+        close = view.numbers("perp_bars", "close")
         every = _by_venue(view, "perp_bars", base).values()
-        return [_lay(view, "perp_bars", rows, close) for rows in every]
+        return [_lay(view, "perp_bars", rows, close)[0] for rows in every]
 
     return view.make(("venue_closes", base), make)
 
@@ -155,9 +142,9 @@ def open_interest(view: View, base: str) -> list[Array]:
         if not len(view.hours):
             return []
         table = "open_interest"
-        held, hourly = _column(view, table, "open_interest"), view.make("hourly_coins", in_coins)
+        held, hourly = view.numbers(table, "open_interest"), view.make("hourly_coins", in_coins)
         every = (rows[hourly[rows]] for rows in _by_venue(view, table, base).values())
-        return [_lay(view, table, rows, held) for rows in every if len(rows)]
+        return [_lay(view, table, rows, held)[0] for rows in every if len(rows)]
 
     def in_coins() -> NDArray[np.bool_]:
         frame = view.table("open_interest")
@@ -187,11 +174,11 @@ def funding_rate(view: View, base: str) -> Array:
         out = np.full(len(view.hours), np.nan)
         if not len(view.hours):
             return out
-        rate, hours = (_column(view, "funding", name) for name in ("rate", "interval_hours"))
+        rate, hours = (view.numbers("funding", name) for name in ("rate", "interval_hours"))
         with quiet():
             annual = rate / hours * 24.0 * 365.0 * 100.0
         for rows in _by_venue(view, "funding", base).values():
-            settled = _lay(view, "funding", rows, annual)
+            (settled,) = _lay(view, "funding", rows, annual)
             held = settled.copy()
             for k in range(1, FUNDING_HOLD_HOURS):
                 before = np.concatenate([np.full(k, np.nan), settled[:-k]])
@@ -244,10 +231,6 @@ def coarse(view: View, bars: Bars, length: int) -> tuple[Bars, NDArray[np.int64]
     return Bars(*(np.where(known, part, np.nan) for part in parts)), ends
 
 
-def show(view: View, ends: NDArray[np.int64], values: Array) -> Array:
-    """Show the value of each bar on the hours from its last one until the next bar's last one."""
-    out = np.full(len(view.hours), np.nan)
-    if len(ends):
-        place = np.searchsorted(ends, np.arange(len(out)), side="right") - 1
-        out[place >= 0] = values[place[place >= 0]]
-    return out
+def newest_bar(view: View, ends: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Place of the bar that each hour shows, from the bar's last hour on; -1 before the first."""
+    return np.searchsorted(ends, np.arange(len(view.hours)), side="right") - 1

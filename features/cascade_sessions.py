@@ -150,7 +150,7 @@ def _from_price(view: View, base: str, begin: np.ndarray, end: np.ndarray) -> li
     ]
     if not kept:
         return []
-    ranks = size_ranks(found)
+    ranks = size_ranks(view, base)
     engineered = _engineered(view, base, found, [(onset, now) for onset, _, now in kept])
     return [
         _New(place, float(ranks[now]), float(found.side[now] > 0), value)

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.cascade_frame import STAMP, finish, need
+from features.cascade_frame import finish, need
 from features.errors import DataError
+from features.names import places
 from features.windows import quiet
 
 __all__ = ["FEED_BREAK", "TotalsRule", "cascade_days", "daily_totals", "feed_era"]
@@ -44,13 +45,11 @@ class TotalsRule:
 
 
 class _Hits(NamedTuple):
-    """Cascade days of one coin in one era: places in its rows, z and severity."""
+    """Cascade days of one coin in one era: rows of the table, their z and severity."""
 
     base: str
     era: str
-    days: pd.DataFrame
-    part: pd.DataFrame
-    hit: NDArray[np.intp]
+    rows: NDArray[np.intp]
     z: NDArray[np.float64]
     severity: NDArray[np.float64]
 
@@ -85,10 +84,12 @@ def daily_totals(totals: pd.DataFrame, *, rule: TotalsRule | None = None) -> pd.
     window holds earlier days of the same feed era only: levels are never compared across
     2021-04-27, and the first `min_days` days of an era flag nothing.
     """
-    rule = rule or TotalsRule()
+    frame = _by_day(totals)
     pieces = [
-        _cascade_days(h.part.iloc[h.hit], h.days, h.z, h.severity, h.base, h.era)
-        for h in _found(totals, rule)
+        _cascade_days(
+            frame.take(h.rows), frame[frame["base"] == h.base], h.z, h.severity, h.base, h.era
+        )
+        for h in _found(frame, rule or TotalsRule())
     ]
     return finish(pieces, definition="totals", base=None, venue="")
 
@@ -105,17 +106,15 @@ def cascade_days(
     rule : TotalsRule, optional
         Thresholds.
     """
-    found = _found(totals, rule or TotalsRule())
-    hits = [h.part.iloc[h.hit][["date", "available_at"]] for h in found]
-    if not hits:
-        none = pd.DatetimeIndex([], dtype=STAMP)
-        return none, none
-    every = pd.concat(hits)
-    return pd.DatetimeIndex(every["date"]), pd.DatetimeIndex(every["available_at"])
+    frame = _by_day(totals)
+    found = [h.rows for h in _found(frame, rule or TotalsRule())]
+    rows = np.concatenate(found) if found else np.zeros(0, dtype=np.intp)
+    dates, known = (pd.DatetimeIndex(frame[name]) for name in ("date", "available_at"))
+    return dates.take(rows), known.take(rows)
 
 
-def _found(totals: pd.DataFrame, rule: TotalsRule) -> Iterator[_Hits]:
-    """Cascade days by coin and era."""
+def _by_day(totals: pd.DataFrame) -> pd.DataFrame:
+    """Rows with all the columns that the search reads, by day."""
     need(totals, ["date", "long_usd", "short_usd", "perp_volume_usd"], "totals")
     frame = totals.copy()
     if "base" not in frame:
@@ -125,24 +124,28 @@ def _found(totals: pd.DataFrame, rule: TotalsRule) -> Iterator[_Hits]:
     frame["date"] = pd.to_datetime(frame["date"], utc=True).dt.as_unit("us")
     if frame.duplicated(["base", "date"]).any():
         raise DataError("totals has a day twice. Expected one row a base and UTC day.")
-    for base, days in frame.sort_values("date").groupby("base", sort=True):
-        for era, part in days.groupby("feed_era", sort=True):
-            hit, z, severity = _judged(part, rule, str(era))
-            if len(hit):
-                yield _Hits(str(base), str(era), days, part, hit, z, severity)
+    return frame.sort_values("date")
+
+
+def _found(frame: pd.DataFrame, rule: TotalsRule) -> Iterator[_Hits]:
+    """Cascade days by coin and era."""
+    total = (frame["long_usd"] + frame["short_usd"]).to_numpy(dtype=float)
+    volume = frame["perp_volume_usd"].to_numpy(dtype=float)
+    for (base, era), rows in sorted(places([frame["base"], frame["feed_era"]]).items()):
+        hit, z, severity = _judged(total[rows], volume[rows], rule, era)
+        if len(hit):
+            yield _Hits(base, era, rows[hit], z, severity)
 
 
 def _judged(
-    part: pd.DataFrame, rule: TotalsRule, era: str
+    total: NDArray[np.float64], volume: NDArray[np.float64], rule: TotalsRule, era: str
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
     """Places of the cascade days, with their z and severity."""
-    total = (part["long_usd"] + part["short_usd"]).to_numpy(dtype=float)
-    volume = part["perp_volume_usd"].to_numpy(dtype=float)
     with quiet():
         ratio = total / np.where(volume > 0, volume, np.nan)
         log_ratio = np.log(np.where(ratio > 0, ratio, np.nan))
     padded = np.concatenate([np.full(rule.window_days, np.nan), log_ratio])
-    past = np.lib.stride_tricks.sliding_window_view(padded, rule.window_days)[: len(part)]
+    past = np.lib.stride_tricks.sliding_window_view(padded, rule.window_days)[: len(total)]
     # most days fall short of the floor: their windows need not be looked at
     floor = rule.min_usd_full if era == "pre_2021_04_27" else rule.min_usd_throttled
     large = np.flatnonzero((total >= floor) & np.isfinite(log_ratio))

@@ -207,7 +207,7 @@ def _price(view: View, w: Window, base: str) -> dict[str, Array]:
 
 def _cascades(view: View, w: Window, base: str) -> dict[str, Array]:
     found = cascade_rows(view, base)
-    ranks = size_ranks(found)
+    ranks = size_ranks(view, base)
     best = np.full(len(w.hours), np.nan)
     for row, rank in zip(found.row, ranks, strict=True):
         inside = (row > w.close) & (row <= w.end) & (w.end >= 0)

@@ -25,7 +25,7 @@ from features.tails import (
     tail_z,
 )
 from features.view import View
-from features.windows import Array, lag, quiet
+from features.windows import Array, known_mean, lag, quiet
 
 __all__ = ["DAY", "FEATURES", "HOURS_A_YEAR", "compute", "hourly_return", "venue_spread_bps"]
 
@@ -174,8 +174,7 @@ def _day_sum(x: Array) -> Array:
 
 def _day_mean(x: Array) -> Array:
     """Mean of the known ones of 24 hours; NaN where fewer than 21 are known."""
-    rows = np.arange(len(x))
-    return tail_mean(x, rows, DAY, min_count=21)
+    return known_mean(x, DAY, min_count=21)
 
 
 def _funding(view: View, base: str) -> dict[str, Array]:

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from features.bars import BASES, Bars, coarse, reference, show
+from features.bars import BASES, Bars, coarse, newest_bar, reference
 from features.declare import Feature, family
 from features.technical import MACD_ROWS, WILDER_ROWS, atr_pct, macd_histogram, rsi
 from features.view import View
@@ -224,7 +224,8 @@ def signal_hours(view: View, base: str, frame: str) -> dict[str, Array]:
         skip = _unseen(view, ends, BARS_OF_DAY[frame])
         with quiet():
             made = signals(bars.since(skip), BARS_OF_DAY[frame])
-        return {name: show(view, ends[skip:], values) for name, values in made.items()}
+        shown = newest_bar(view, ends[skip:])
+        return {name: np.append(values, np.nan)[shown] for name, values in made.items()}
 
     return view.make(("signals", base, frame), make)
 

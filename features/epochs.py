@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from features.view import HOUR, View
 
-__all__ = ["DAY_TABLES", "NOMINAL", "SESSION_TABLES", "late_sessions", "spans"]
+__all__ = ["DAY_TABLES", "NOMINAL", "SESSION_TABLES", "in_us", "late_sessions", "spans"]
 
 #: tables on the session clock: the row of session t serves session t
 SESSION_TABLES = ("vol_indices", "vix_futures", "spx_bars", "breadth")
@@ -87,12 +87,18 @@ def late_sessions(view: View, tables: Iterable[str]) -> NDArray[np.bool_]:
     for name in tables:
         if name not in SESSION_TABLES and name not in NOMINAL and name not in DAY_TABLES:
             continue
-        frame = view.table(name)
-        if not len(frame):
+        if not len(view.table(name)):
             continue
-        available = pd.DatetimeIndex(frame["available_at"]).as_unit("us").asi8
+        available = view.times(name, "available_at")
         # the view shows the row to sessions `first`..; those before `seen` had not seen it
-        first = _first_use(view, name, frame, known, cutoffs)
+        if name in SESSION_TABLES:
+            first = np.searchsorted(view.grid[known].asi8, view.times(name, "date"), side="left")
+        else:
+            due = _due(view, name)
+            # most rows came by their table's rule, and cannot surprise
+            trailing = available > due
+            available = available[trailing]
+            first = np.searchsorted(cutoffs, due[trailing], side="left")
         seen = np.searchsorted(cutoffs, available, side="left")
         late = seen > first
         np.add.at(marks, first[late], 1)
@@ -102,19 +108,13 @@ def late_sessions(view: View, tables: Iterable[str]) -> NDArray[np.bool_]:
     return out
 
 
-def _first_use(
-    view: View,
-    name: str,
-    frame: pd.DataFrame,
-    known: NDArray[np.int64],
-    cutoffs: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """Place, among the sessions that have the moment, of the first one each row is shown to."""
-    if name in SESSION_TABLES:
-        dates = pd.DatetimeIndex(frame["date"]).as_unit("us")
-        return np.searchsorted(view.grid[known].asi8, dates.asi8, side="left")
+def _due(view: View, name: str) -> NDArray[np.int64]:
+    """Instant from which each row of a table on a running clock serves the cut-offs."""
     if name in DAY_TABLES:
-        stamps = pd.DatetimeIndex(frame["date"]).as_unit("us").tz_localize("UTC") + DAY_TABLES[name]
-    else:
-        stamps = pd.DatetimeIndex(frame["ts"]).as_unit("us") + NOMINAL[name]
-    return np.searchsorted(cutoffs, stamps.as_unit("us").asi8, side="left")
+        return view.times(name, "date") + in_us(DAY_TABLES[name])
+    return view.times(name, "ts") + in_us(NOMINAL[name])
+
+
+def in_us(span: pd.Timedelta) -> int:
+    """Microseconds of a span."""
+    return int(span / pd.Timedelta(microseconds=1))

@@ -9,8 +9,8 @@ import numpy as np
 from features.bars import BASES
 from features.cascade_rows import CascadeRows, cascade_rows
 from features.declare import Feature, family
-from features.tails import tail_rank, tail_sum, tail_z
-from features.totals import SCOPES, Totals, on_cutoffs, totals
+from features.tails import Rows, tail_rank, tail_sum, tail_z
+from features.totals import SCOPES, Totals, days_wanted, on_cutoffs, totals
 from features.view import View
 from features.windows import Array, lag, on_observed, quiet, rolling_max, rolling_sum
 
@@ -113,17 +113,17 @@ def compute(view: View) -> dict[str, Array]:
     out: dict[str, Array] = {}
     with quiet():
         for scope in SCOPES:
-            made = _from_totals(totals(view, scope))
-            first = totals(view, scope).first
+            own = totals(view, scope)
+            first = own.first
+            made = _from_totals(own, days_wanted(view, first, own.days))
             out.update({f"{scope}_{k}": on_cutoffs(view, first, v) for k, v in made.items()})
         for base in BASES:
-            made = _from_cascades(view, cascade_rows(view, base))
+            made = _from_cascades(view, base)
             out.update({f"{base.lower()}_{k}": v for k, v in made.items()})
     return {k: np.where(np.isfinite(v), v, np.nan) for k, v in out.items()}
 
 
-def _in_era(op: partial[Array], values: Array, throttled: Array) -> Array:
-    rows = np.arange(len(values))
+def _in_era(op: partial[Array], values: Array, throttled: Array, rows: Rows) -> Array:
     out = np.full(len(values), np.nan)
     for part in within_era(values, throttled):
         made = op(part, rows)
@@ -131,7 +131,7 @@ def _in_era(op: partial[Array], values: Array, throttled: Array) -> Array:
     return out
 
 
-def _from_totals(t: Totals) -> dict[str, Array]:
+def _from_totals(t: Totals, rows: Rows) -> dict[str, Array]:
     total = t.long_usd + t.short_usd
     to_interest = total / np.where(t.oi_usd > 0, t.oi_usd, np.nan)
     to_volume = total / np.where(t.volume_usd > 0, t.volume_usd, np.nan)
@@ -141,9 +141,8 @@ def _from_totals(t: Totals) -> dict[str, Array]:
     for part in within_era(total, t.throttled):
         weekly = np.where(np.isfinite(part), rolling_sum(part, 7), weekly)
     long7, both7 = rolling_sum(t.long_usd, 7), rolling_sum(total, 7)
-    day_z = _in_era(z, np.log(np.where(to_volume > 0, to_volume, np.nan)), t.throttled)
+    day_z = _in_era(z, np.log(np.where(to_volume > 0, to_volume, np.nan)), t.throttled, rows)
     heavy = np.where(np.isfinite(day_z), (day_z >= 2.0).astype(float), np.nan)
-    rows = np.arange(t.days)
     drop = t.oi_usd / rolling_max(t.oi_usd, 7) - 1.0
     broken = (t.long_usd / total >= 0.8) & (drop <= -0.10) & (t.funding_pct < 0)
     known = np.isfinite(total) & np.isfinite(drop) & np.isfinite(t.funding_pct)
@@ -153,9 +152,9 @@ def _from_totals(t: Totals) -> dict[str, Array]:
         before = np.where(np.isfinite(part), lag(rolling_sum(part, 7) / 7.0, 1), before)
     covered = np.where(np.isfinite(total), 1.0, np.nan)
     return {
-        "liq_oi_rank": _in_era(rank, to_interest, t.throttled),
-        "liq_volume_rank": _in_era(rank, to_volume, t.throttled),
-        "liq_z": _in_era(z, np.log(weekly / t.oi_usd), t.throttled),
+        "liq_oi_rank": _in_era(rank, to_interest, t.throttled, rows),
+        "liq_volume_rank": _in_era(rank, to_volume, t.throttled, rows),
+        "liq_z": _in_era(z, np.log(weekly / t.oi_usd), t.throttled, rows),
         "liq_day_z": day_z,
         "liq_long_share": t.long_usd / np.where(total > 0, total, np.nan),
         "liq_long_share_7d": long7 / np.where(both7 > 0, both7, np.nan),
@@ -184,24 +183,29 @@ def recent_state(view: View, found: CascadeRows, values: Array, days: int) -> Ar
     return out
 
 
-def size_ranks(found: CascadeRows) -> Array:
-    """Share of the cascades of a year before with a smaller fall, for each version."""
+def size_ranks(view: View, base: str) -> Array:
+    """Share of the cascades of a year before with a smaller fall, for each version of a coin's."""
+    return view.make(("size_ranks", base), lambda: _size_ranks(cascade_rows(view, base)))
+
+
+def _size_ranks(found: CascadeRows) -> Array:
     size = -found.oi_change_usd
     out = np.full(len(size), np.nan)
-    newest: dict[int, tuple[int, float]] = {}
-    for i, (number, row) in enumerate(zip(found.number, found.row, strict=True)):
-        others = [
-            other
-            for key, (seen, other) in newest.items()
-            if key != number and row - seen < SIZE_DAYS * DAY
-        ]
-        if len(others) >= SIZE_MIN:
-            out[i] = sum(other < size[i] for other in others) / len(others)
-        newest[number] = (row, size[i])
+    count = int(found.number.max(initial=-1)) + 1
+    # newest version of each cascade so far: the hour it was known from, and its size
+    newest, held = np.full(count, -SIZE_DAYS * DAY), np.full(count, np.nan)
+    for i, (number, row) in enumerate(zip(found.number.tolist(), found.row.tolist(), strict=True)):
+        others = row - newest < SIZE_DAYS * DAY
+        others[number] = False
+        n = np.count_nonzero(others)
+        if n >= SIZE_MIN:
+            out[i] = np.count_nonzero(held[others] < size[i]) / n
+        newest[number], held[number] = row, size[i]
     return out
 
 
-def _from_cascades(view: View, found: CascadeRows) -> dict[str, Array]:
+def _from_cascades(view: View, base: str) -> dict[str, Array]:
+    found = cascade_rows(view, base)
     rows = view.hour_of_cutoff()
     short = 0.8
     n = {
@@ -241,6 +245,6 @@ def _from_cascades(view: View, found: CascadeRows) -> dict[str, Array]:
         "casc_oi_change": recent_state(view, found, found.oi_change_pct, RECENT_DAYS),
         "casc_oi_lost_7d": tail_sum(lost, rows, 7 * DAY, min_count=int(short * 7 * DAY)),
         "casc_oi_lost_21d": tail_sum(lost, rows, 21 * DAY, min_count=int(short * 21 * DAY)),
-        "casc_size_rank": recent_state(view, found, size_ranks(found), RECENT_DAYS),
+        "casc_size_rank": recent_state(view, found, size_ranks(view, base), RECENT_DAYS),
         "casc_coverage_7d": np.where(rows >= 0, covered / (RECENT_DAYS * DAY), np.nan),
     }

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-__all__ = ["coded", "constant", "filled", "ranked", "renamed", "stacked"]
+__all__ = ["coded", "constant", "filled", "places", "ranked", "renamed", "stacked"]
 
 
 def coded(texts: pd.Series) -> pd.Series:
@@ -65,6 +65,25 @@ def stacked(columns: Sequence[pd.Series | None], lengths: Sequence[int]) -> pd.S
         for column, length in zip(columns, lengths, strict=True)
     ]
     return pd.Series(union_categoricals(pieces))
+
+
+def places(columns: Sequence[pd.Series]) -> dict[tuple[str, ...], npt.NDArray[np.intp]]:
+    """Return the rows of each combination of texts, ascending; a null belongs to none."""
+    codes = np.zeros(len(columns[0]), dtype=np.intp)
+    known = np.ones(len(codes), dtype=bool)
+    names: list[tuple[str, ...]] = [()]
+    for column in columns:
+        own, texts = pd.factorize(column)
+        known &= own >= 0
+        codes = codes * len(texts) + own
+        names = [(*before, str(text)) for before in names for text in texts]
+    rows = np.flatnonzero(known)
+    codes = codes[rows]
+    # small numbers are sorted by counting
+    rows = rows[np.argsort(codes.astype(np.min_scalar_type(len(names))), kind="stable")]
+    ends = np.cumsum(np.bincount(codes, minlength=len(names)))
+    pieces = np.split(rows, ends[:-1])
+    return {name: piece for name, piece in zip(names, pieces, strict=False) if len(piece)}
 
 
 def _series(codes: npt.NDArray[np.integer], names: list[str], index: pd.Index) -> pd.Series:

@@ -10,7 +10,7 @@ from features.bars import BASES, reference
 from features.crypto_flows import DAY
 from features.declare import Feature, family
 from features.tails import tail_max, tail_mean, tail_min, tail_sum, tail_z
-from features.totals import day_of_cutoff, totals
+from features.totals import day_of_cutoff, days_wanted, totals
 from features.view import View
 from features.windows import Array, change, lag, on_observed, quiet, rolling_any, rolling_max
 
@@ -118,7 +118,7 @@ def compute(view: View) -> dict[str, Array]:
 
 def _one(view: View, base: str) -> dict[str, Array]:
     t = totals(view, base.lower())
-    rows = np.arange(t.days)
+    rows = days_wanted(view, t.first, t.days)
     bars, spot = reference(view, base), reference(view, base, table="spot_bars")
     # last hour of each UTC day of the totals on the hour clock
     ends = _day_ends(view, t.first, t.days)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import pandas as pd
 
-from features.asof import as_known
+from features.asof import DAY_US, as_known
 from features.declare import Feature, family
 from features.freshness import SLOW_LIMIT_DAYS
 from features.view import View
@@ -199,29 +199,22 @@ def _dollar(view: View) -> dict[str, Array]:
     }
 
 
-def _monthly(view: View, series: str) -> pd.DataFrame:
-    frame = view.table("valuation")
-    return frame[(frame["series"] == series) & frame["value"].notna()].sort_values("date")
-
-
 def _value(view: View) -> dict[str, Array]:
-    cape = _monthly(view, "cape")
-    level = cape["value"].to_numpy(dtype=float, na_value=np.nan)
+    cape = view.known("valuation", "value", series="cape")
     # one row a month: a month that is missing breaks the count, so windows run on calendar months
-    month = pd.DatetimeIndex(cape["date"]).to_numpy().astype("datetime64[M]").astype(np.int64)
+    month = cape.date.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
     first = int(month[0]) if len(month) else 0
     grid = np.full((int(month[-1]) - first + 1) if len(month) else 0, np.nan)
-    grid[month - first] = level
+    grid[month - first] = cape.value
     z = on_observed(partial(rolling_z, n=VALUE_MONTHS), np.log(grid), rows=VALUE_MONTHS)
     above = rolling_rank(grid, MEDIAN_MONTHS, min_count=MEDIAN_MONTHS - 6)
     rich = np.where(np.isfinite(above), (above > 0.5).astype(float), np.nan)
 
     def known(values: Array) -> Array:
-        frame = cape.assign(made=values)
-        frame = frame[np.isfinite(values)]
-        return as_known(frame, "made", view.grid, view.known_at, SLOW_LIMIT_DAYS["valuation"])
+        rows = replace(cape, value=np.where(np.isfinite(values), values, np.nan)).without_nulls()
+        return as_known(rows, view.grid, view.known_at, SLOW_LIMIT_DAYS["valuation"])
 
-    price_earnings = known(level)
+    price_earnings = known(cape.value)
     return {
         "cape": np.log(price_earnings),
         "pcf_z": known(z[month - first]),
@@ -257,13 +250,11 @@ def _cross(view: View, made: dict[str, Array]) -> dict[str, Array]:
 
 
 def _funding_z(view: View) -> Array:
-    frame = view.table("liquidation_totals")
-    frame = frame[(frame["base"] == "BTC") & frame["funding_pct"].notna()].sort_values("date")
-    if frame.empty:
+    funding = view.known("liquidation_totals", "funding_pct", base="BTC")
+    if not len(funding.value):
         return view.nan()
-    day = pd.DatetimeIndex(frame["date"]).as_unit("us").asi8 // 86_400_000_000
+    day = funding.date // DAY_US
     grid = np.full(int(day[-1] - day[0]) + 1, np.nan)
-    grid[day - day[0]] = frame["funding_pct"].to_numpy(dtype=float)
+    grid[day - day[0]] = funding.value
     z = on_observed(partial(rolling_z, n=90), grid, rows=90)
-    made = frame.assign(made=z[day - day[0]])
-    return as_known(made, "made", view.grid, view.known_at, 3)
+    return as_known(replace(funding, value=z[day - day[0]]), view.grid, view.known_at, 3)

@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from features.epochs import DAY_TABLES
+from features.epochs import DAY_TABLES, in_us
 from features.view import View
 from features.windows import Array
 
-__all__ = ["DAY_US", "SCOPES", "Totals", "day_of_cutoff", "on_cutoffs", "totals"]
+__all__ = ["DAY_US", "SCOPES", "Totals", "day_of_cutoff", "days_wanted", "on_cutoffs", "totals"]
 
 DAY_US = 86_400_000_000
 SCOPES = ("btc", "eth", "all")
 STALE_DAYS = 1
+# how far a flag of a day is carried: cascade days of three weeks, and the day that may be late
+LOOK_BACK_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -71,24 +72,21 @@ def totals(view: View, scope: str) -> Totals:
 
 def _totals(view: View) -> dict[str, Totals]:
     def make() -> dict[str, Totals]:
-        frame = view.table("liquidation_totals")
-        day = pd.DatetimeIndex(frame["date"]).as_unit("us").asi8 // DAY_US
+        table = "liquidation_totals"
+        day = view.times(table, "date") // DAY_US
         if not len(day):
             none = np.zeros(0)
             return {scope: Totals(0, *[none] * (len(fields(Totals)) - 1)) for scope in SCOPES}
         first, count = int(day.min()), int(day.max() - day.min()) + 1
         throttled = np.full(count, np.nan)
-        throttled[day - first] = (frame["feed_era"] != "pre_2021_04_27").to_numpy(dtype=float)
+        for (era,), rows in view.places(table, "feed_era").items():
+            throttled[day[rows] - first] = float(era != "pre_2021_04_27")
         per_base: dict[str, dict[str, Array]] = {}
-        for base in sorted(frame["base"].unique()):
-            rows = (frame["base"] == base).to_numpy()
-            arrays = {}
+        for (base,), rows in sorted(view.places(table, "base").items()):
+            arrays = {name: np.full(count, np.nan) for name in _COLUMNS}
             for name, column in _COLUMNS.items():
-                values = np.full(count, np.nan)
-                numbers = frame[column].to_numpy(dtype=float, na_value=np.nan)
-                values[day[rows] - first] = numbers[rows]
-                arrays[name] = values
-            per_base[str(base)] = arrays
+                arrays[name][day[rows] - first] = view.numbers(table, column)[rows]
+            per_base[base] = arrays
         missing = {name: np.full(count, np.nan) for name in _COLUMNS}
         out = {
             scope: Totals(first, throttled=throttled, **per_base.get(scope.upper(), missing))
@@ -126,11 +124,19 @@ def _sum(per_base: dict[str, dict[str, Array]], count: int) -> dict[str, Array]:
 
 def day_of_cutoff(view: View, first: int) -> NDArray[np.int64]:
     """Row of the last UTC day whose totals were due at each cut-off; -1 without one."""
-    known = view.cutoffs.notna()
-    out = np.full(len(view.grid), -1, dtype=np.int64)
-    due = (view.cutoffs[known] - DAY_TABLES["liquidation_totals"]).as_unit("us")
-    out[known] = due.asi8 // DAY_US - first
-    return out
+
+    def find() -> NDArray[np.int64]:
+        due = view.cutoffs.asi8 - in_us(DAY_TABLES["liquidation_totals"])
+        return np.where(view.cutoffs.notna(), due // DAY_US - first, -1)
+
+    return view.make(("day_of_cutoff", first), find)
+
+
+def days_wanted(view: View, first: int, days: int) -> NDArray[np.int64]:
+    """Row of each of some days; -1 for those before any that a cut-off wanted looks back on."""
+    rows = np.arange(days)
+    looked_at = day_of_cutoff(view, first)[view.wanted]
+    return np.where(rows >= looked_at.min(initial=days) - LOOK_BACK_DAYS, rows, -1)
 
 
 def on_cutoffs(view: View, first: int, daily: Array) -> Array:

@@ -7,8 +7,7 @@ looks at is a function of its cut-off alone, so it is the same row whoever asks 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from features.asof import as_known, rows_at
 from features.freshness import SLOW_LIMIT_DAYS
 from features.sessions import Moment
+from features.view_tables import Reader, TableArrays
 from features.windows import Array
 
 __all__ = ["HOUR", "Reader", "SessionClock", "View"]
@@ -25,25 +25,6 @@ HOUR = pd.Timedelta(hours=1)
 UTC_US = "datetime64[us, UTC]"
 
 HOUR_TABLES = frozenset({"perp_bars", "spot_bars", "funding", "open_interest"})
-
-NOWHERE = np.zeros(0, dtype=np.intp)
-
-Made = TypeVar("Made")
-
-
-class Reader(Protocol):
-    """The part of the market store that features use."""
-
-    def read(
-        self,
-        table: str,
-        *,
-        as_of: pd.Timestamp | None = None,
-        start: pd.Timestamp | None = None,
-        end: pd.Timestamp | None = None,
-    ) -> pd.DataFrame:
-        """Return the newest versions that were available at `as_of`."""
-        ...
 
 
 class SessionClock(Protocol):
@@ -66,7 +47,7 @@ class SessionClock(Protocol):
         ...
 
 
-class View:
+class View(TableArrays):
     """The market as it stood at one instant.
 
     Parameters
@@ -103,10 +84,9 @@ class View:
         session_days: int,
         hour_days: int,
     ) -> None:
-        self.store = store
+        super().__init__(store, as_of)
         self.calendar = calendar
         self.at = at
-        self.as_of = as_of
         begin = first - pd.Timedelta(days=session_days)
         self.grid = pd.DatetimeIndex(calendar.sessions(begin, last)).as_unit("us")
         self.cutoffs = pd.DatetimeIndex(calendar.cutoffs(self.grid, at)).as_unit("us")
@@ -115,35 +95,9 @@ class View:
         self.known_at = evening.where(~(self.cutoffs < evening), self.cutoffs)
         self._hour_begin = first.tz_localize("UTC") - pd.Timedelta(days=hour_days)
         self.first = first
-        self._tables: dict[str, pd.DataFrame] = {}
-        self._made: dict[Any, Any] = {}
 
     def __len__(self) -> int:
         return len(self.grid)
-
-    def make(self, key: Any, function: Callable[[], Made]) -> Made:
-        """Compute something once for this view."""
-        if key not in self._made:
-            self._made[key] = function()
-        made: Made = self._made[key]
-        return made
-
-    def table(self, name: str) -> pd.DataFrame:
-        """Rows of one table from the first row of its clock on."""
-        if name not in self._tables:
-            begin = self._begin(name)
-            self._tables[name] = self.store.read(name, as_of=self.as_of, start=begin)
-        return self._tables[name]
-
-    def _series(self, table: str, columns: list[str], where: dict[str, str]) -> pd.DataFrame:
-        """Take some columns of one series, such as ``symbol="vix"``, in the order of the table."""
-        frame = self.table(table)
-        if not where:
-            return frame[columns]
-        ((key, value),) = where.items()
-        # one pass over the names in a table serves all of its series
-        places = self.make(("places", table, key), lambda: frame.groupby(key).indices)
-        return frame[columns].take(np.asarray(places.get(value, NOWHERE)))
 
     def _begin(self, name: str) -> pd.Timestamp | None:
         if name in ("scheduled_events", "valuation"):
@@ -177,13 +131,16 @@ class View:
         """Return an empty column."""
         return np.full(len(self.grid), np.nan)
 
-    def on_sessions(self, dates: pd.Series, values: pd.Series) -> Array:
-        """Lay values on the session grid by date; dates that are no session fall away."""
-        where = self.grid.get_indexer(pd.DatetimeIndex(dates).as_unit("us"))
-        out = self.nan()
-        kept = where >= 0
-        out[where[kept]] = values.to_numpy(dtype=float, na_value=np.nan)[kept]
-        return out
+    def session_of(self, table: str) -> NDArray[np.intp]:
+        """Row on the grid of each row of a table of US closes; -1 where its date is no session."""
+
+        def find() -> NDArray[np.intp]:
+            dates = self.times(table, "date")
+            at = np.searchsorted(self.grid.asi8, dates)
+            there = np.append(self.grid.asi8, np.iinfo(np.int64).max)[at]
+            return np.where(there == dates, at, -1)
+
+        return self.make(("session_of", table), find)
 
     def daily(self, table: str, column: str, **where: str) -> Array:
         """One column of a table of US closes on the session grid.
@@ -202,8 +159,11 @@ class View:
         """
 
         def read() -> Array:
-            frame = self._series(table, ["date", column], where)
-            return self.on_sessions(frame["date"], frame[column])
+            rows = self._series(table, where)
+            at = self.session_of(table)[rows]
+            out = self.nan()
+            out[at[at >= 0]] = self.numbers(table, column)[rows][at >= 0]
+            return out
 
         return self.make((table, column, *sorted(where.items())), read)
 
@@ -223,11 +183,10 @@ class View:
         """
 
         def read() -> Array:
-            frame = self._series(table, ["date", "available_at", column], where)
-            frame = frame[frame[column].notna()]
+            known = self.known(table, column, **where)
             name = ".".join([table, *where.values()])
             limit = SLOW_LIMIT_DAYS.get(name, SLOW_LIMIT_DAYS.get(table, 7))
-            return as_known(frame, column, self.grid, self.known_at, limit)
+            return as_known(known, self.grid, self.known_at, limit)
 
         return self.make(("slow", table, column, *sorted(where.items())), read)
 

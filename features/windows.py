@@ -26,6 +26,7 @@ __all__ = [
     "ema",
     "ema_weights",
     "fir",
+    "known_mean",
     "lag",
     "observed_span",
     "on_observed",
@@ -127,6 +128,17 @@ def rolling_sum(x: Array, n: int) -> Array:
         total += x[n - 1 - k : len(x) - k]
     out[n - 1 :] = total
     return out
+
+
+def known_mean(x: Array, n: int, *, min_count: int) -> Array:
+    """Mean of the known ones of the last `n` values, where there are at least `min_count`."""
+    known = np.isfinite(x)
+    values = np.where(known, x, 0.0)
+    total, count = values.copy(), known.astype(np.int64)
+    for k in range(1, n):
+        total[k:] += values[:-k]
+        count[k:] += known[:-k]
+    return np.where(count >= min_count, total / np.maximum(count, 1), np.nan)
 
 
 def rolling_mean(x: Array, n: int) -> Array:

@@ -4,7 +4,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.names import coded, constant, filled, ranked, renamed, stacked
+from features.names import coded, constant, filled, places, ranked, renamed, stacked
 
 texts = st.lists(st.one_of(st.none(), st.sampled_from(["okx", "binance", "", "Ä", "a|b"])))
 
@@ -55,3 +55,15 @@ def test_columns_stack_also_where_one_is_absent() -> None:
     below = column(["yahoo", None])
     made = stacked([above, None, below], [2, 1, 2])
     assert plain(made) == ["cboe", "cboe", None, "yahoo", None]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["btc", "eth", None]), st.sampled_from("abc"))))
+def test_places_are_the_groups_of_pandas(rows: list[tuple[str | None, str]]) -> None:
+    bases, venues = (column([row[k] for row in rows]) for k in range(2))
+    groups = pd.DataFrame({"base": bases, "venue": venues}).reset_index(drop=True)
+    expected = {
+        tuple(map(str, name)): found.tolist()
+        for name, found in groups.groupby(["base", "venue"]).indices.items()
+    }
+    assert {name: found.tolist() for name, found in places([bases, venues]).items()} == expected

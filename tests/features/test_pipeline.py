@@ -260,7 +260,7 @@ def _wrong_stamp(view):
 def _newest_version(view):
     # forgets as_of: reads whatever is stored today
     frame = view.store.read("spx_bars")
-    return view.on_sessions(frame["date"], frame["close"])
+    return frame.set_index("date")["close"].reindex(view.grid).to_numpy()
 
 
 def _week_label(view):

@@ -105,3 +105,17 @@ def test_tails_tolerate_one_hole_in_ten_and_no_more():
     x[4] = np.nan
     assert np.isnan(tails.tail_sum(x, np.array([9]), 10)[0])
     assert np.isnan(tails.tail_sum(x, np.array([-1]), 3)[0])
+
+
+def test_the_mean_of_the_known_is_that_of_each_window_alone():
+    holes = np.where(np.random.default_rng(4).random(400) < 0.2, np.nan, VALUES)
+    told = windows.known_mean(holes, 24, min_count=19)
+    np.testing.assert_array_equal(
+        told, tails.tail_mean(holes, np.arange(len(holes)), 24, min_count=19)
+    )
+    for row in (30, 222, 399):
+        own = holes[row - 23 : row + 1]
+        own = own[np.isfinite(own)]
+        expected = own.mean() if len(own) >= 19 else np.nan
+        np.testing.assert_allclose(told[row], expected, rtol=1e-12)
+    assert np.isnan(told[:18]).all()

@@ -181,11 +181,11 @@ class Calendar:
 
     def next(self, day: Any) -> pd.Timestamp:
         """Return the first session after `day`."""
-        return self._at(int(np.searchsorted(self._days, self._day(day), "right")))
+        return self._at(int(self._days.searchsorted(self._day(day), "right")))
 
     def previous(self, day: Any) -> pd.Timestamp:
         """Return the last session before `day`."""
-        return self._at(int(np.searchsorted(self._days, self._day(day), "left")) - 1)
+        return self._at(int(self._days.searchsorted(self._day(day), "left")) - 1)
 
     def following(self, days: pd.DatetimeIndex) -> pd.DatetimeIndex:
         """Return the first session after each of `days`; NaT past the calendar's end."""
@@ -225,7 +225,8 @@ class Calendar:
             If it is none; the text names the sessions on both sides.
         """
         wanted = self._day(day)
-        if not self.is_session(wanted):
+        place = int(self._days.searchsorted(wanted))
+        if place == len(self._days) or self._days[place] != wanted:
             raise UsageError(
                 f"{wanted} is no exchange session. Expected a trading day of the New York Stock "
                 f"Exchange; the nearest are {self.previous(wanted):%Y-%m-%d} and "
@@ -290,19 +291,19 @@ class Calendar:
         return pd.Timestamp(recent[self.close_utc(recent) <= now][-1])
 
     def _between(self, start: Any, end: Any) -> slice:
-        low = 0 if start is None else int(np.searchsorted(self._days, self._day(start), "left"))
+        low = 0 if start is None else int(self._days.searchsorted(self._day(start), "left"))
         if end is None:
             return slice(low, len(self._days))
-        return slice(low, int(np.searchsorted(self._days, self._day(end), "right")))
+        return slice(low, int(self._days.searchsorted(self._day(end), "right")))
 
     def _day(self, day: Any) -> np.datetime64:
-        stamp = pd.Timestamp(day)
-        if pd.isna(stamp) or not self._first <= stamp.tz_localize(None) <= self._last:
+        stamp = pd.Timestamp(day).tz_localize(None)
+        if not self._first <= stamp <= self._last:  # nor is NaT
             raise UsageError(
                 f"{day} lies outside the exchange calendar, which runs from {self._first:%Y-%m-%d} "
                 f"to {self._last:%Y-%m-%d}. Choose a date inside it."
             )
-        return stamp.tz_localize(None).to_datetime64().astype("datetime64[D]")
+        return stamp.to_datetime64().astype("datetime64[D]")
 
     def _at(self, place: int) -> pd.Timestamp:
         if not 0 <= place < len(self._all):
@@ -310,7 +311,7 @@ class Calendar:
                 f"the exchange calendar runs from {self._first:%Y-%m-%d} to {self._last:%Y-%m-%d}; "
                 "there is no session beyond it. Choose a date inside it."
             )
-        return pd.Timestamp(self._all[place])
+        return pd.Timestamp(self._days[place]).as_unit("us")
 
 
 @functools.cache

@@ -27,7 +27,7 @@ from models.walk import Draws, Laws, Starts, walk
 __all__ = ["STEPS", "PathOdds", "simulate_odds", "simulate_paths"]
 
 STEPS = max(EVENING_HORIZONS)
-CHUNK_CELLS = 16_000
+CHUNK_CELLS = 24_000
 GROUPS = 20
 THREADS = 2
 

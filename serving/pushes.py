@@ -19,6 +19,7 @@ from features.errors import DataError
 __all__ = [
     "Pushes",
     "largest_change",
+    "largest_pushes",
     "pack",
     "plain",
     "pushes_by_name",
@@ -59,6 +60,10 @@ class Pushes(Sequence[dict[str, Any]]):
         names = self.names
         found = [names[place] for place in self.places.tolist()]
         return dict(zip(found, self.log_odds.tolist(), strict=True))
+
+    def take(self, kept: NDArray[np.bool_]) -> Pushes:
+        """Leave some terms out."""
+        return Pushes(self.names, self.places[kept], self.values[kept], self.log_odds[kept])
 
     def value_of(self, name: str) -> float | None:
         """Value of one feature; None where null or absent."""
@@ -111,6 +116,14 @@ def largest_change(was: Rows, now: Rows) -> tuple[str, float] | None:
     old = pushes_by_name(was)
     changes = [(name, push - old.get(name, 0.0)) for name, push in pushes_by_name(now).items()]
     return max(changes, key=lambda change: abs(change[1]), default=None)
+
+
+def largest_pushes(contributions: Rows, count: int) -> list[Mapping[str, Any]]:
+    """Rows with the largest pushes, either way; the first by name of equals."""
+    if isinstance(contributions, Pushes) and len(contributions) > count:
+        size = np.abs(contributions.log_odds)
+        contributions = contributions.take(size >= np.sort(size)[-count])
+    return sorted(contributions, key=lambda c: (-abs(c["log_odds"]), c["feature"]))[:count]
 
 
 def value_of(contributions: Rows, name: str) -> float | None:

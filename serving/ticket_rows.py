@@ -11,6 +11,7 @@ from features.sessions import calendar
 from serving.book import Book
 from serving.edr import Edr
 from serving.policy import Decision
+from serving.pushes import largest_pushes
 from serving.settings import BOOKS, ServingSettings
 from serving.state import MarketState
 
@@ -133,7 +134,6 @@ def reason_rows(document: Mapping[str, Any], settings: ServingSettings) -> list[
             break
     else:
         return []
-    rows = sorted(head["contributions"], key=lambda c: (-abs(c["log_odds"]), c["feature"]))
     return [
         {
             "feature": row["feature"],
@@ -142,7 +142,7 @@ def reason_rows(document: Mapping[str, Any], settings: ServingSettings) -> list[
             "text": f"{row['feature']} {'raises' if row['log_odds'] > 0 else 'lowers'} "
             f"{wanted[0]} {wanted[1]}",
         }
-        for row in rows[:5]
+        for row in largest_pushes(head["contributions"], 5)
         if row["log_odds"] != 0
     ]
 

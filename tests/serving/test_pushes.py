@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.pushes import Pushes, largest_change, pushes_by_name, value_of
+from serving.pushes import Pushes, largest_change, largest_pushes, pushes_by_name, value_of
 
 NAMES = tuple("abcdefgh")
 finite = st.sampled_from([-0.5, -0.25, 0.0, 0.125, 0.25, 0.5])
@@ -27,5 +27,13 @@ def test_arrays_say_what_rows_say(was: Pushes, now: Pushes) -> None:
         assert value_of(now, name) == value_of(list(now), name)
 
 
+@given(pushes(), st.integers(1, 5))
+def test_the_largest_pushes_are_those_of_the_sorted_rows(now: Pushes, count: int) -> None:
+    rows = sorted(now, key=lambda row: (-abs(row["log_odds"]), row["feature"]))
+    assert largest_pushes(now, count) == rows[:count]
+    assert largest_pushes(list(now), count) == rows[:count]
+
+
 def test_nothing_changes_where_nothing_pushes() -> None:
     assert largest_change([], []) is None
+    assert largest_pushes([], 5) == []

@@ -57,18 +57,11 @@ def same_spine(evidence: Sequence[Evidence]) -> list[list[Evidence]]:
     """Split where the known history was revised: one spine must serve a whole call."""
     groups: list[list[Evidence]] = []
     for item in evidence:
-        if groups and _extends(groups[-1][-1].spine, item.spine):
+        if groups and groups[-1][-1].history is item.history:
             groups[-1].append(item)
         else:
             groups.append([item])
     return groups
-
-
-def _extends(before: pd.DataFrame, after: pd.DataFrame) -> bool:
-    # slices of one frame share memory, so this is a pointer comparison, not a scan
-    return len(after) >= len(before) and np.shares_memory(
-        before["vix_close"].to_numpy(), after["vix_close"].to_numpy()
-    )
 
 
 def _document(
@@ -105,8 +98,8 @@ def _document(
         "novelty_threshold": _number(answer.novelty_threshold),
         "missing_features": lacking,
         "translation": translation_fields(bundle.translation, item.features, at),
-        "spx_close": _number(item.spine["spx_close"].iloc[-1]),
-        "vix_close": _number(item.spine["vix_close"].iloc[-1]),
+        "spx_close": _number(item.history["spx_close"].iloc[item.place]),
+        "vix_close": _number(item.history["vix_close"].iloc[item.place]),
     }
 
 

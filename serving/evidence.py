@@ -33,8 +33,11 @@ class Evidence:
     cutoff : pd.Timestamp
     features : pd.Series
         Feature values by name, NaN where null.
-    spine : pd.DataFrame
-        Opens, highs, lows, closes of SPX and VIX closes up to the session, as of the cut-off.
+    history : pd.DataFrame
+        Opens, highs, lows, closes of SPX and VIX closes as of the cut-off; sessions that were known
+        alike share one.
+    place : int
+        Row of the session in it.
     digest : str
         SHA-256 of all of it.
     names : tuple of str
@@ -44,9 +47,15 @@ class Evidence:
     session: pd.Timestamp
     cutoff: pd.Timestamp
     features: pd.Series[float]
-    spine: pd.DataFrame
+    history: pd.DataFrame
+    place: int
     digest: str
     names: tuple[str, ...]
+
+    @property
+    def spine(self) -> pd.DataFrame:
+        """History up to the session."""
+        return self.history.iloc[: self.place + 1]
 
     def values(self) -> dict[str, float | None]:
         """Give the feature row as a mapping; None where null."""
@@ -229,7 +238,8 @@ def _evidence(
                 session=session,
                 cutoff=cutoff,
                 features=frame.iloc[row],
-                spine=spine.iloc[: place + 1],
+                history=spine,
+                place=int(place),
                 digest=digest.hexdigest(),
                 names=columns,
             )

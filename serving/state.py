@@ -22,6 +22,7 @@ __all__ = ["Event", "Future", "MarketState", "StateReader"]
 _BAR = ("spx_high", "spx_low", "spx_close", "vix_close")
 _FRONT_SESSIONS = 5  # the front future has at least five sessions left
 _EVENT_DAYS = 100
+_RECENT = 20  # closes behind `vix_max20`
 _HISTORY_DAYS = 60
 _TABLES = ("vol_indices", "vix_futures", "rates", "scheduled_events")
 
@@ -153,18 +154,16 @@ class StateReader:
         Timing: rows with ``available_at <= cutoff``, in the version that stood then.
         """
         session, cutoff = evidence.session, evidence.cutoff
-        spine = evidence.spine
-        vix = spine["vix_close"].to_numpy(dtype=float)
-        last = spine.iloc[-1]
-        bar = {name: float(last[name]) for name in _BAR}
+        recent = evidence.spine.iloc[-_RECENT:]
+        high, low, spx, vix = (recent[name].to_numpy(dtype=float) for name in _BAR)
         closes = self._closes(session, cutoff)
-        typical = (bar["spx_high"] + bar["spx_low"] + bar["spx_close"]) / 3
+        typical = (float(high[-1]) + float(low[-1]) + float(spx[-1])) / 3
         return MarketState(
             session=session,
             ticket_session=calendar().next(session),
             cutoff=cutoff,
-            spx=float(bar["spx_close"]),
-            vix=float(bar["vix_close"]),
+            spx=float(spx[-1]),
+            vix=float(vix[-1]),
             vix1d=_positive(closes.get("vix1d")),
             vix9d=_positive(closes.get("vix9d")),
             vix3m=_positive(closes.get("vix3m")),
@@ -172,7 +171,7 @@ class StateReader:
             vvix=_positive(closes.get("vvix")),
             skew=_positive(closes.get("skew")),
             vix_sma5=float(np.nanmean(vix[-5:])),
-            vix_max20=float(np.nanmax(vix[-20:])),
+            vix_max20=float(np.nanmax(vix)),
             typical=_positive(typical),
             futures=self._futures(session, cutoff),
             rate=self._rate(session, cutoff),

@@ -25,6 +25,7 @@ __all__ = [
     "pushes_by_name",
     "unpack",
     "value_of",
+    "with_rows",
     "without_pushes",
 ]
 
@@ -144,6 +145,17 @@ def without_pushes(document: dict[str, Any]) -> dict[str, Any]:
     """Give the document with empty contributions where `pack` keeps them."""
     heads = [
         {**head, "contributions": []} if isinstance(head.get("contributions"), Pushes) else head
+        for head in document["heads"]
+    ]
+    return {**document, "heads": heads}
+
+
+def with_rows(document: dict[str, Any]) -> dict[str, Any]:
+    """Give the document with its pushes written out as rows."""
+    heads = [
+        {**head, "contributions": plain(head["contributions"])}
+        if isinstance(head.get("contributions"), Pushes)
+        else head
         for head in document["heads"]
     ]
     return {**document, "heads": heads}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from serving.pushes import plain, unpack
+from serving.pushes import plain, unpack, with_rows
 
 __all__ = [
     "ENTRY_COLUMNS",
@@ -146,7 +146,8 @@ class Entry:
     @property
     def printed(self) -> dict[str, Any]:
         """The document in plain JSON values."""
-        return dict(json.loads(self.document))
+        found = dict(json.loads(self.text))
+        return found if self.packed is None else with_rows(unpack(found, *self.packed))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Fit all heads of one moment together.
 
 A fit has two parts. The ground (path prior, structural bases, baselines, novelty) depends on prices
-and labels alone, so it is learnt from all sessions, whether they have the moment or not. The
-boosters stand on it and learn from those that do. So the refits of a fold, without a feature group
-or with other boosters, share one ground.
+and labels alone, so it is learnt from all sessions since the first that has the moment, whether
+they have it or not. The boosters stand on it and learn from those that do. So the refits of a fold,
+without a feature group or with other boosters, share one ground.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from models.novelty import Novelty
 from models.paths import PathPrior
 from models.settings import ModelSettings
 from models.shift import Columns
-from models.shift_fit import fit_shift
+from models.shift_fit import fit_shift, unboosted
 from models.variance import log_realised_ahead
 
 __all__ = ["Ground", "fit_forecaster", "lay_ground"]
@@ -181,6 +181,7 @@ def _head_ground(
     light: bool,
 ) -> _HeadGround:
     rows = training_rows(dataset, key, until)
+    rows = rows[rows >= dataset.features.index[0]]
     if HEADS[key.head].needs_open:
         rows = rows[-settings.open_rows :]
     ahead = pd.Series(log_realised_ahead(dataset.spine, key.horizon), index=dataset.spine.index)
@@ -195,11 +196,11 @@ def _head_ground(
     for other in laid:
         if other.key == key and other.sample.tells_the_same(sample):
             return replace(other, sample=sample)
-    enough = _enough(sample.y, settings.blocks, key.horizon + 1)
+    folds = block_folds(len(sample.y), settings.blocks, key.horizon + 1)
     return _HeadGround(
         key=key,
         sample=sample,
-        base=fit_base(key, sample, settings) if enough else None,
+        base=fit_base(key, sample, settings) if _enough(sample.y, folds) else None,
         baselines=fit_baselines(key, sample.inputs, sample.prior, sample.y, light=light),
     )
 
@@ -215,10 +216,11 @@ def _fit_head(
     rows, shift = head.sample.rows, None
     if head.base is not None:
         sample, base = at_moment(head.sample, head.base)
-        if not _enough(sample.y, settings.blocks, head.key.horizon + 1):
-            columns = Columns((), columns.neutral[:0], ())
-        x = young[list(columns.young)].iloc[sample.where]
-        shift = fit_shift(head.key, sample, base, x, columns, matrix, settings, at=at)
+        if _enough(sample.y, base.folds):
+            x = young.iloc[sample.where]
+            shift = fit_shift(head.key, sample, base, x, columns, matrix, settings, at=at)
+        else:
+            shift = unboosted(head.key, base)
     return HeadModel(
         key=head.key,
         shift=shift,
@@ -229,12 +231,12 @@ def _fit_head(
     )
 
 
-def _enough(y: np.ndarray, blocks: int, gap: int) -> bool:
-    """Whether every member, which leaves a block out, still sees both outcomes often enough."""
+def _enough(y: np.ndarray, folds: Sequence[tuple[np.ndarray, np.ndarray]]) -> bool:
+    """Whether every member sees both outcomes often enough, and has rows to be judged on."""
     if y.size < MIN_ROWS:
         return False
-    members = [y[fit] for fit, _ in block_folds(y.size, blocks, gap)]
-    return _rarer(y) >= MIN_OF_EACH and min(map(_rarer, members)) >= MIN_OF_EACH_MEMBER
+    members = [_rarer(y[fit]) if held.size else 0 for fit, held in folds]
+    return _rarer(y) >= MIN_OF_EACH and min(members) >= MIN_OF_EACH_MEMBER
 
 
 def _rarer(y: np.ndarray) -> int:

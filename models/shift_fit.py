@@ -20,7 +20,7 @@ from models.settings import ModelSettings
 from models.shift import Columns, ShiftModel
 from models.window import fit_window, window_columns
 
-__all__ = ["SHARES", "fit_shift"]
+__all__ = ["SHARES", "fit_shift", "unboosted"]
 
 # How much of the boosters' correction may be kept.
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -89,4 +89,18 @@ def fit_shift(
         calibration=calibration,
         window=window,
         choice=choice | compared | tried,
+    )
+
+
+def unboosted(key: HeadKey, base: Base) -> ShiftModel:
+    """Take the structural base as it is, where too few sessions have the moment to add to it."""
+    return ShiftModel(
+        key=key,
+        columns=Columns((), np.empty(0), ()),
+        offsets=base.offsets,
+        boosters=(),
+        share=0.0,
+        calibration=None,
+        window=None,
+        choice={f"expert_{name}": loss for name, loss in base.losses.items()},
     )

@@ -100,6 +100,21 @@ def test_a_moment_that_few_sessions_have_stands_on_what_all_sessions_tell(fitted
         np.testing.assert_array_equal(said["base_log_odds"], told["base_log_odds"])
 
 
+@pytest.mark.parametrize("kept", [slice(None, 500), slice(-600, None)])
+def test_a_moment_of_some_years_alone_is_fitted(fitted: Any, kept: slice) -> None:
+    """Features that end early leave the last blocks bare; late ones begin the ground."""
+    data, until, settings = fitted.dataset, fitted.until, fitted.forecaster.settings
+    some = data.features.loc[:until].iloc[kept]
+    shown = dataclasses.replace(data, at="eve", features=some)
+    model = fit_forecaster(shown, until=until, settings=settings, heads=[HeadKey("shift_up", 5)])
+    head = model.heads["shift_up_5"]
+    assert head.shift is not None
+    early = kept.start is None
+    assert bool(head.shift.columns.names) is not early
+    assert head.first >= f"{some.index[0]:%Y-%m-%d}"
+    assert model.predict(shown, some.index[-3:])["p"].notna().any()
+
+
 def test_boosters_read_the_rows_of_their_moment_alone(fitted: Any) -> None:
     ground = lay_ground(
         fitted.dataset, until=fitted.until, settings=fitted.forecaster.settings, heads=UP[:1]

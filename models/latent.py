@@ -8,6 +8,7 @@ They need the packages `arch` and `statsmodels` (extra ``baselines``).
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -24,7 +25,7 @@ from models.heads import (
 )
 from models.logit import logit
 from models.state import State, state, window_mean
-from models.yearly import MIN_HISTORY, years
+from models.yearly import MIN_HISTORY, Each, Year, years
 
 __all__ = ["GJR_VOL", "TURBULENT", "exceedance_column", "lacking", "walk_forward_latent"]
 
@@ -46,7 +47,9 @@ def lacking() -> str | None:
     return f"{' and '.join(absent)} not installed; pip install 'stormpetrel[baselines]' adds them"
 
 
-def walk_forward_latent(spine: pd.DataFrame, *, min_sessions: int = MIN_HISTORY) -> pd.DataFrame:
+def walk_forward_latent(
+    spine: pd.DataFrame, *, min_sessions: int = MIN_HISTORY, each: Each = map
+) -> pd.DataFrame:
     """Filter every session with parameters that were fitted on earlier years only.
 
     Parameters
@@ -55,6 +58,8 @@ def walk_forward_latent(spine: pd.DataFrame, *, min_sessions: int = MIN_HISTORY)
         From `features.pipeline.spine(store)`.
     min_sessions : int
         Sessions of history before the first fit. Years before it are NaN.
+    each : callable
+        Maps over the years, which do not depend on each other.
 
     Returns
     -------
@@ -78,16 +83,22 @@ def walk_forward_latent(spine: pd.DataFrame, *, min_sessions: int = MIN_HISTORY)
         raise DataError(f"GJR-GARCH and Markov-switching baselines: {absent}.")
     index = pd.DatetimeIndex(spine.index)
     out = pd.DataFrame(np.nan, index=index, columns=_columns())
-    for last, now in years(index, min_sessions=min_sessions):
-        s = state(spine.loc[: now[-1]])
-        returns = 100.0 * s.ret
-        past = s.sessions <= last
-        rows = s.sessions.get_indexer(now)
-        values = _gjr(GjrGarch.fit(returns[past]), s, returns, rows)
-        values[TURBULENT] = _turbulent(returns, past)[rows]
-        for name, column in values.items():
-            out.loc[now, name] = column
+    for year in each(
+        partial(_latent_of_year, spine), list(years(index, min_sessions=min_sessions))
+    ):
+        out.loc[year.index, year.columns] = year
     return out
+
+
+def _latent_of_year(spine: pd.DataFrame, year: Year) -> pd.DataFrame:
+    last, now = year
+    s = state(spine.loc[: now[-1]])
+    returns = 100.0 * s.ret
+    past = s.sessions <= last
+    rows = s.sessions.get_indexer(now)
+    values = _gjr(GjrGarch.fit(returns[past]), s, returns, rows)
+    values[TURBULENT] = _turbulent(returns, past)[rows]
+    return pd.DataFrame(values, index=now)
 
 
 def _columns() -> list[str]:
@@ -133,8 +144,8 @@ def _turbulent(returns: np.ndarray, past: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         # One regime may be enough for a calm span; its likelihood is then flat, not wrong.
         warnings.simplefilter("ignore")
-        fitted = model(known & past).fit(disp=False)
-        filtered = model(known).filter(fitted.params)
-    first, second = fitted.params[-2:]
-    turbulent = filtered.filtered_marginal_probabilities[:, 1 if second > first else 0]
+        fitted = model(known & past).fit(disp=False, return_params=True)
+        filtered = model(known).filter(fitted, return_raw=True)
+    first, second = fitted[-2:]
+    turbulent = filtered.filtered_marginal_probabilities[1 if second > first else 0]
     return np.append(np.nan, logit(turbulent))[np.cumsum(known)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,14 +12,17 @@ from models.heads import head_keys
 from models.paths import DEFAULT_PATHS, MIN_SESSIONS, PathPrior
 from models.state import HISTORY
 
-__all__ = ["MIN_HISTORY", "walk_forward_prior", "years"]
+__all__ = ["MIN_HISTORY", "Each", "Year", "walk_forward_prior", "years"]
 
 MIN_HISTORY = MIN_SESSIONS + HISTORY + 2
 
+#: Last session that a fit for the year may read, and the sessions of the year.
+Year = tuple[pd.Timestamp, pd.DatetimeIndex]
+#: `map`, or what deals the years to processes.
+Each = Callable[[Callable[[Year], pd.DataFrame], Sequence[Year]], Iterable[pd.DataFrame]]
 
-def years(
-    index: pd.DatetimeIndex, *, min_sessions: int = MIN_HISTORY
-) -> Iterator[tuple[pd.Timestamp, pd.DatetimeIndex]]:
+
+def years(index: pd.DatetimeIndex, *, min_sessions: int = MIN_HISTORY) -> Iterator[Year]:
     """Walk through the years that have enough history before them.
 
     Parameters
@@ -30,8 +34,7 @@ def years(
 
     Yields
     ------
-    (last, now) : tuple
-        Last session that a fit for the year may read, and the sessions of the year.
+    Year
     """
     for year in sorted(set(index.year)):
         past, now = index[index.year < year], index[index.year == year]
@@ -46,6 +49,7 @@ def walk_forward_prior(
     paths: int = DEFAULT_PATHS,
     seed: int = 20080915,
     min_sessions: int = MIN_HISTORY,
+    each: Each = map,
 ) -> pd.DataFrame:
     """Prior of every session, from a simulator fitted on earlier years only.
 
@@ -53,6 +57,8 @@ def walk_forward_prior(
     ----------
     min_sessions : int
         Sessions of history before the first fit. Years before it are NaN.
+    each : callable
+        Maps over the years, which do not depend on each other.
 
     Notes
     -----
@@ -60,7 +66,13 @@ def walk_forward_prior(
     """
     index = pd.DatetimeIndex(spine.index)
     out = pd.DataFrame(np.nan, index=index, columns=[k.id for k in head_keys(at)])
-    for last, now in years(index, min_sessions=min_sessions):
-        prior = PathPrior.fit(spine, last, paths=paths, seed=seed)
-        out.loc[now] = prior.probabilities(spine.loc[: now[-1]], now, at)
+    told = partial(_prior_of_year, spine, at, paths, seed)
+    for year in each(told, list(years(index, min_sessions=min_sessions))):
+        out.loc[year.index] = year
     return out
+
+
+def _prior_of_year(spine: pd.DataFrame, at: str, paths: int, seed: int, year: Year) -> pd.DataFrame:
+    last, now = year
+    prior = PathPrior.fit(spine, last, paths=paths, seed=seed)
+    return prior.probabilities(spine.loc[: now[-1]], now, at)

@@ -91,6 +91,39 @@ def test_the_turbulent_regime_is_found_where_it_is() -> None:
     assert (odds[~wild] < 0).mean() > 0.95
 
 
+def test_the_filtered_regime_is_that_of_the_library(returns: np.ndarray) -> None:
+    from statsmodels.tsa.regime_switching.markov_regression import MarkovRegression
+
+    some = returns[:1200]
+    past = np.arange(some.size) < 900
+    kept = {"k_regimes": 2, "trend": "c", "switching_trend": False, "switching_variance": True}
+    fitted = MarkovRegression(some[past], **kept).fit(disp=False)
+    whole = MarkovRegression(some, **kept).filter(fitted.params)
+    wild = int(np.argmax(fitted.params[-2:]))
+    odds = models.latent._turbulent(some, past)
+    expected = whole.filtered_marginal_probabilities[:, wild]
+    np.testing.assert_allclose(sigmoid(odds), np.clip(expected, 1e-6, 1 - 1e-6), rtol=1e-12)
+
+
+def test_a_fit_does_not_depend_on_the_threads_of_the_linear_algebra(returns: np.ndarray) -> None:
+    from threadpoolctl import threadpool_limits
+
+    GjrGarch.fit(returns[:1000])  # loads what is limited below
+    fits = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            fits.append(GjrGarch.fit(returns[:3000]))
+    assert {**vars(fits[0]), "residuals": 0} == {**vars(fits[1]), "residuals": 0}
+
+
+def test_the_years_may_be_dealt_in_any_order(spine: pd.DataFrame, latent: pd.DataFrame) -> None:
+    cut = spine.loc[:"2015-03-31"]
+    dealt = walk_forward_latent(
+        cut, min_sessions=821, each=lambda fit, years: [fit(year) for year in reversed(years)]
+    )
+    pd.testing.assert_frame_equal(dealt, latent.loc[cut.index], check_exact=True)
+
+
 def test_no_value_reads_its_future(spine: pd.DataFrame, latent: pd.DataFrame) -> None:
     first = latent[TURBULENT].first_valid_index()
     assert first.year == 2014  # as the path prior

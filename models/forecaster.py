@@ -12,7 +12,6 @@ import pandas as pd
 from models.baselines import Baseline
 from models.coherence import coherent_log_odds
 from models.dataset import Dataset, moment_inputs
-from models.dynamics import Dynamics
 from models.heads import HeadKey
 from models.interval import PRIOR_CLIP, interval, jackknife
 from models.logit import logit, sigmoid
@@ -148,7 +147,8 @@ class Forecaster:
         if inputs is None:
             inputs = moment_inputs(spine, features).loc[sessions]
         if told is None:
-            told = self.prior.told_by(self._laws(intervals), spine, sessions, self.at)
+            laws = self.prior.laws(members=intervals)
+            told = self.prior.told_by(laws, spine, sessions, self.at)
         priors, *others = told
         parts = {}
         for name, head in self.heads.items():
@@ -192,7 +192,7 @@ class Forecaster:
         features = dataset.features.loc[index]
         spine = dataset.spine.loc[: index.max()]
         inputs = dataset.inputs.loc[index]
-        told = self.prior.recalled(self._laws(not light), spine, index)
+        told = self.prior.recalled(spine, index, members=not light)
         odds = self.odds(features, spine, inputs=inputs, intervals=not light, told=told)
         frames = []
         for name, head in self.heads.items():
@@ -215,9 +215,6 @@ class Forecaster:
                     columns[f"b_{label}"] = np.where(part.asked, values, np.nan)
             frames.append(pd.DataFrame(columns))
         return pd.concat(frames, ignore_index=True)
-
-    def _laws(self, intervals: bool) -> list[Dynamics]:
-        return [self.prior.dynamics, *(self.prior.members if intervals else ())]
 
 
 def _part(

@@ -85,7 +85,7 @@ class PathPrior:
     seed: int = 20080915
     _draws: list[Draws] = field(default_factory=list, repr=False, compare=False)
     _told: dict[Any, list[dict[str, np.ndarray]]] = field(
-        default_factory=dict, repr=False, compare=False
+        default_factory=dict, init=False, repr=False, compare=False
     )
 
     @classmethod
@@ -201,19 +201,24 @@ class PathPrior:
                 column[where] = nights[name] if name in nights else values[name][own]
         return out
 
+    def laws(self, *, members: bool) -> list[Dynamics]:
+        """Dynamics of the whole, and those of the members behind it."""
+        return [self.dynamics, *(self.members if members else ())]
+
     def recalled(
-        self, dynamics: Sequence[Dynamics], spine: pd.DataFrame, sessions: pd.DatetimeIndex
+        self, spine: pd.DataFrame, sessions: pd.DatetimeIndex, *, members: bool
     ) -> list[dict[str, np.ndarray]]:
-        """Give `told_by` for every head, from memory where the same was asked before.
+        """Give `told_by` its laws for every head, from memory where the same was asked before.
 
         The refits of a fold, and its moments, ask one prior for the same sessions.
         """
         prices, days = spine.to_numpy(float).tobytes(), sessions.to_numpy().tobytes()
-        asked = (tuple(map(id, dynamics)), tuple(spine.columns), prices, days)
+        asked = (members, tuple(spine.columns), prices, days)
         if asked not in self._told:
             if len(self._told) == REMEMBERED:
                 self._told.clear()
-            self._told[asked] = self.told_by(dynamics, spine, sessions, "evening")
+            laws = self.laws(members=members)
+            self._told[asked] = self.told_by(laws, spine, sessions, "evening")
         return self._told[asked]
 
     def band_odds(self, spine: pd.DataFrame, session: pd.Timestamp) -> dict[int, list[float]]:

@@ -236,6 +236,10 @@ def test_walk_forward_uses_earlier_years_only(
     cut = pd.Timestamp("2014-09-30")
     short = walk_forward_prior(spine.loc[:cut], paths=200, min_sessions=821)
     pd.testing.assert_frame_equal(short, market_prior.loc[:cut], check_exact=True)
+    dealt = walk_forward_prior(
+        spine, paths=200, min_sessions=821, each=lambda f, years: [f(y) for y in reversed(years)]
+    )
+    pd.testing.assert_frame_equal(dealt, market_prior, check_exact=True)
 
 
 def test_what_is_recalled_is_what_would_be_told(spine: pd.DataFrame, path_prior: PathPrior) -> None:
@@ -244,7 +248,7 @@ def test_what_is_recalled_is_what_would_be_told(spine: pd.DataFrame, path_prior:
     asks = [(spine, days), (spine, days), (wilder, days), (spine, days[:3])]
     for prices, sessions in [*asks, *asks]:
         (told,) = path_prior.told_by([path_prior.dynamics], prices, sessions, "evening")
-        (recalled,) = path_prior.recalled([path_prior.dynamics], prices, sessions)
+        (recalled,) = path_prior.recalled(prices, sessions, members=False)
         pd.testing.assert_frame_equal(pd.DataFrame(recalled), pd.DataFrame(told), check_exact=True)
 
 

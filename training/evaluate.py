@@ -108,7 +108,8 @@ def gain(
     # a fallback repeats its baseline up to rounding; rounding is no gain
     saved = np.where(np.abs(saved) < ROUNDING, 0.0, saved)
     mean = float(saved.mean() / climatology.mean())
-    draws = _draws(n, mean_block(horizon, settings), settings.bootstrap_repeats, settings.seed)
+    block = mean_block(horizon, settings)
+    draws = _draws(n, block, settings.bootstrap_repeats, settings.seed).astype(float)
     drawn = (draws @ saved) / (draws @ climatology)
     tail = (1.0 - settings.interval) / 2.0
     lo, hi = np.quantile(drawn, [tail, 1.0 - tail])
@@ -205,8 +206,12 @@ def _score(
     }
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _draws(n: int, block: int, repeats: int, seed: int) -> np.ndarray:
-    # counts by row instead of row numbers: the mean of every draw is then one product
+    # counts by row instead of row numbers: the mean of every draw is then one product; small
+    # numbers, so that a table, which asks its heads in turn for every group, keeps all of them
     indices = stationary_indices(n, mean_block=block, repeats=repeats, seed=seed)
-    return np.stack([np.bincount(index, minlength=n) for index in indices]).astype(float)
+    counts = np.empty((repeats, n), np.min_scalar_type(n))
+    for row, index in zip(counts, indices, strict=True):
+        row[:] = np.bincount(index, minlength=n)
+    return counts

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from features.errors import DataError
+from features.home import Home
 from training.direction import direction_table
 from training.evaluate import skill_table
 from training.event_study import STUDY_COLUMNS, event_study
 from training.group_table import group_table, no_groups
 from training.inputs import Inputs
 from training.jobs import Result
+from training.leak import look_ahead_differences
 from training.plan import Plan
 from training.settings import TrainingSettings
 from training.translation import SKILL_COLUMNS, translation_study
@@ -23,7 +25,40 @@ from training.walk_forward import scored_rows
 if TYPE_CHECKING:
     from models.translation import Translation
 
-__all__ = ["Answers", "answer", "out_of_sample"]
+__all__ = ["Answers", "Look", "answer", "look", "out_of_sample"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the inputs say without a fit.
+
+    Parameters
+    ----------
+    event_study, direction : DataFrame
+    translation : Translation or None
+        None where the evening was not trained.
+    differences, checked : list of str and str
+        From `look_ahead_differences`.
+    """
+
+    event_study: pd.DataFrame
+    direction: pd.DataFrame
+    translation: Translation | None
+    differences: list[str]
+    checked: str
+
+
+def look(home: Home, inputs: Inputs, settings: TrainingSettings) -> Look:
+    """Answer what waits for no fit."""
+    evening, translation = inputs.datasets.get("evening"), None
+    study = pd.DataFrame(columns=list(STUDY_COLUMNS))
+    if evening is not None:
+        study = event_study(evening.features, inputs.spine)
+        translation = translation_study(
+            evening.features, inputs.events["evening"], inputs.spine, settings
+        )
+    direction = direction_table(inputs.datasets, settings)
+    return Look(study, direction, translation, *look_ahead_differences(home, inputs))
 
 
 @dataclass(frozen=True)
@@ -46,7 +81,11 @@ class Answers:
 
 
 def answer(
-    results: Sequence[Result], plan: Plan, inputs: Inputs, settings: TrainingSettings
+    results: Sequence[Result],
+    plan: Plan,
+    inputs: Inputs,
+    settings: TrainingSettings,
+    looked: Look,
 ) -> Answers:
     """Score the walk-forward and draw up every table.
 
@@ -56,20 +95,14 @@ def answer(
         If no row could be scored.
     """
     oos = out_of_sample([r for r in results if r.job.tag == ""], inputs.datasets)
-    evening, translation = inputs.datasets.get("evening"), None
-    study = pd.DataFrame(columns=list(STUDY_COLUMNS))
-    if evening is not None:
-        study = event_study(evening.features, inputs.spine)
-        translation = translation_study(
-            evening.features, inputs.events["evening"], inputs.spine, settings
-        )
+    translation = looked.translation
     groups, verdicts = _groups(results, plan, inputs.datasets, settings)
     tables = {
         "skill": skill_table(oos, settings),
         "groups": groups,
         "group_verdicts": verdicts,
-        "direction": direction_table(inputs.datasets, settings),
-        "event_study": study,
+        "direction": looked.direction,
+        "event_study": looked.event_study,
         "translation": pd.DataFrame(
             [] if translation is None else translation.skill, columns=list(SKILL_COLUMNS)
         ),

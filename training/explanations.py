@@ -10,7 +10,7 @@ import pandas as pd
 
 from training.settings import TrainingSettings
 
-__all__ = ["contributions", "mean_contributions", "recent_contributions"]
+__all__ = ["RECENT_SESSIONS", "contributions", "mean_contributions", "recent_contributions"]
 
 RECENT_SESSIONS = 252
 

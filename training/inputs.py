@@ -15,6 +15,7 @@ import pandas as pd
 from features.errors import DataError, UsageError
 from features.home import Home
 from features.sessions import calendar, new_york
+from training.workers import Crew
 
 if TYPE_CHECKING:
     from features.store import MarketStore
@@ -93,9 +94,15 @@ def gather(
     spine: pd.DataFrame,
     ats: Sequence[str],
     *,
+    crew: Crew | None = None,
     progress: Progress | None = None,
 ) -> Inputs:
     """Build features and labels of each moment from what was known at the end of `until`.
+
+    Parameters
+    ----------
+    crew : Crew, optional
+        Who builds the tables and walks through the years; this process by default.
 
     Notes
     -----
@@ -103,7 +110,6 @@ def gather(
     after `until` is null because the spine ends there.
     """
     from features.catalog import CATALOG
-    from features.pipeline import build
     from features.sessions import moments
     from features.store import MarketStore
     from models.dataset import make_dataset
@@ -116,18 +122,19 @@ def gather(
             raise UsageError(f"no moment is called {at!r}. Expected one of {', '.join(known)}.")
     store = MarketStore(home.market).snapshot()
     as_of = _end_of(until)
-    if progress is not None:
-        progress(0.0, "path prior")
+    crew, tell = crew or Crew(), progress or (lambda fraction, what: None)
+    tell(0.0, "features")
+    tables = {at: crew.submit(_table, store, known[at], until, as_of) for at in ats}
     # closes alone drive the prior and the baselines' filters: they are the same at every moment
-    prior = walk_forward_prior(spine)
-    latent = walk_forward_latent(spine) if lacking() is None else None
+    tell(0.2, "path prior")
+    prior = walk_forward_prior(spine, each=crew.map)
+    tell(0.6, "baselines")
+    latent = walk_forward_latent(spine, each=crew.map) if lacking() is None else None
     datasets: dict[str, Any] = {}
     events: dict[str, pd.DataFrame] = {}
     # the evening first: other moments read it for sessions that lack them
-    for number, at in enumerate(sorted(ats, key=lambda at: at != "evening")):
-        if progress is not None:
-            progress((number + 1) / (len(ats) + 1), f"features {at}")
-        features = build(store, at=known[at], end=until, as_of=as_of)
+    for at in sorted(ats, key=lambda at: at != "evening"):
+        features = tables[at].result()
         known_of = {str(c): CATALOG[str(c)] for c in features.columns}
         events[at] = features[[c for c, f in known_of.items() if f.per_event]]
         # what nobody recorded is no column; whether the rest is enough, the model decides
@@ -139,6 +146,12 @@ def gather(
         )
     datasets = {at: datasets[at] for at in ats}
     return Inputs(until, as_of, spine, datasets, _data_hash(store, as_of), events)
+
+
+def _table(store: MarketStore, at: Any, until: pd.Timestamp, as_of: pd.Timestamp) -> pd.DataFrame:
+    from features.pipeline import build
+
+    return build(store, at=at, end=until, as_of=as_of)
 
 
 def _data_hash(store: MarketStore, as_of: pd.Timestamp) -> str:

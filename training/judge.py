@@ -9,10 +9,10 @@ import pandas as pd
 
 from features.home import Home
 from training import gates
+from training.answers import Look
 from training.explanations import mean_contributions, recent_contributions
 from training.gates import Gate
 from training.inputs import Inputs
-from training.leak import look_ahead_differences
 from training.promote import Champion
 from training.records import load_oos
 from training.settings import TrainingSettings
@@ -23,6 +23,7 @@ __all__ = ["ask_gates", "decide"]
 def ask_gates(
     home: Home,
     inputs: Inputs,
+    looked: Look,
     candidate: Path,
     champion: Champion | None,
     oos: pd.DataFrame,
@@ -34,6 +35,8 @@ def ask_gates(
 
     Parameters
     ----------
+    looked : Look
+        Has the answer about look-ahead.
     candidate : Path
         Folder of the bundle under judgement.
     champion : Champion or None
@@ -54,7 +57,6 @@ def ask_gates(
         if not champion.fallback:
             standing = load_bundle(home.mlruns / champion.bundle)
             old = mean_contributions(recent_contributions(standing, dataset), settings)
-    differences, checked = look_ahead_differences(home, inputs)
     return [
         gates.champion_gate(
             oos,
@@ -65,7 +67,7 @@ def ask_gates(
         ),
         gates.baseline_gate(skill, settings),
         gates.calibration_gate(oos, settings),
-        gates.look_ahead_gate(differences, checked=checked),
+        gates.look_ahead_gate(looked.differences, checked=looked.checked),
         gates.data_gate(inputs.spine, inputs.until, settings),
         gates.features_gate(bundle.feature_names, list(CATALOG)),
         gates.stability_gate(old, mean_contributions(reasons, settings), settings),

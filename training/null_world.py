@@ -26,6 +26,7 @@ from training.jobs import jobs_for
 from training.settings import TrainingSettings
 from training.splits import Fold
 from training.walk_forward import Lay, run_jobs, scored_rows
+from training.workers import crew
 
 __all__ = ["NullRun", "null_run", "permute_labels", "plant_labels", "simulated_datasets"]
 
@@ -180,7 +181,9 @@ def null_run(
             for name in heads[at]
         ]
     found: dict[str, list[pd.DataFrame]] = {}
-    for result in run_jobs(jobs, worlds, model, processes=processes, lay=lay):
+    with crew(processes) as hands:
+        results = run_jobs(jobs, worlds, model, crew=hands, lay=lay)
+    for result in results:
         rows = scored_rows(result.forecasts, worlds[result.job.at].labels)
         found.setdefault(result.job.tag, []).append(rows.assign(until=result.job.until))
     tables = {tag: pd.concat(parts, ignore_index=True) for tag, parts in found.items()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -11,29 +13,29 @@ from typing import Any
 import pandas as pd
 
 from features.errors import StormpetrelError
-from features.home import PROJECT_ROOT, Home
+from features.home import Home
 from training.alone import alone
-from training.answers import Answers, answer
+from training.answers import Answers, answer, look
 from training.evaluate import baselines_compared
-from training.explanations import recent_contributions
+from training.explanations import RECENT_SESSIONS, recent_contributions
 from training.gates import Gate
-from training.inputs import Inputs, check_until, config_hash, gather, git_revision
+from training.inputs import Inputs, check_until, config_hash, gather
+from training.jobs import Result
 from training.judge import ask_gates, decide
 from training.plan import Plan, make_plan
 from training.promote import read_champion, set_champion
 from training.records import run_folder
-from training.report import RetrainReport, clean, rewrite_report, write_run
-from training.served_frame import input_frame
+from training.report import RetrainReport, clean, rewrite_report
 from training.settings import TrainingSettings, load_settings
 from training.shelf import prune_folds, publish, staging
 from training.tune import TuneReport
 from training.walk_forward import run_jobs
-from training.write_up import catalogue_table, run_details
+from training.workers import Crew, crew
+from training.write_up import record
 
 __all__ = ["retrain"]
 
 Progress = Callable[[float, str], None]
-EXAMPLE_SESSIONS = 600
 
 
 def retrain(
@@ -98,10 +100,10 @@ def retrain(
     )
     day, spine = check_until(home, until)
     tell = progress or _silent
-    with alone(home, settings, tell):
+    with alone(home, settings, tell), crew(processes) as hands:
         chosen = tuple(ats or settings.moments)
-        inputs = gather(home, day, spine, chosen, progress=_part(tell, 0.0, 0.12))
-        run = _Run(home, settings, model, inputs, processes, tuning, tell, began)
+        inputs = gather(home, day, spine, chosen, crew=hands, progress=_part(tell, 0.0, 0.12))
+        run = _Run(home, settings, model, inputs, hands, tuning, tell, began)
         return run.execute(groups=groups, all_heads=all_heads)
 
 
@@ -111,76 +113,99 @@ class _Run:
     settings: TrainingSettings
     model: Any
     inputs: Inputs
-    processes: int
+    crew: Crew
     tuning: TuneReport | None
     tell: Progress
     began: float
 
     def __post_init__(self) -> None:
         self.stages: dict[str, float] = {}
+        self.forecasters: dict[str, Any] = {}
         self._stage("inputs")
 
     def execute(self, *, groups: bool, all_heads: bool) -> RetrainReport:
         from features.catalog import CATALOG
 
         group_of = {name: feature.group for name, feature in CATALOG.items()} if groups else None
-        with staging(self.home) as stage:
+        with staging(self.home) as self.stage:
             plan = make_plan(
                 self.inputs,
                 self.settings,
                 group_of,
                 group_model=replace(self.model, blocks=self.settings.group_blocks),
                 min_share=self.model.min_share,
-                keep=stage / "folds",
+                keep=self.stage / "folds",
                 all_heads=all_heads,
             )
             results = run_jobs(
                 [*plan.main, *plan.final, *plan.groups],
                 self.inputs.datasets,
                 self.model,
-                processes=self.processes,
+                crew=self.crew,
+                meanwhile=self._look,
+                seen=self._seen,
                 progress=_part(self.tell, 0.12, 0.88),
             )
             self._stage("fits")
             self.tell(0.88, "skill tables")
-            answers = answer(results, plan, self.inputs, self.settings)
+            answers = answer(results, plan, self.inputs, self.settings, self.looked)
             if self.tuning:
                 answers.tables["trials"] = pd.DataFrame(self.tuning.table)
             self._stage("tables")
-            forecasters = {r.job.at: r.forecaster for r in results if r.forecaster is not None}
-            return self._finish(stage, forecasters, plan, answers)
+            return self._finish(plan, answers)
 
-    def _finish(
-        self,
-        stage: Path,
-        forecasters: dict[str, Any],
-        plan: Plan,
-        answers: Answers,
-    ) -> RetrainReport:
+    def _look(self) -> None:
+        """Do what waits for no fit, while the workers fit."""
+        from training.track import prepare
+
+        self.looked = look(self.home, self.inputs, self.settings)
+        with suppress(StormpetrelError):  # `push` will say so
+            prepare(self.home, self.settings)
+
+    def _seen(self, result: Result) -> None:
+        """Write and explain the candidate as soon as its last moment is fitted."""
         from models.bundle import load_bundle
+        from training.plots_reasons import draw_reasons
 
+        if result.forecaster is None:
+            return
+        self.forecasters[result.job.at] = result.forecaster
+        if len(self.forecasters) < len(self.inputs.datasets):
+            return
+        self.candidate = self._bundle(fallback=False)
+        dataset = next(iter(self.inputs.datasets.values()))
+        self.reasons = recent_contributions(load_bundle(self.candidate), dataset)
+        mine = {key: self.reasons[key] for key in self.settings.primary if key in self.reasons}
+        recent = dataset.features.tail(RECENT_SESSIONS)
+        self.drawn: Future[list[Path]] = self.crew.submit(
+            draw_reasons, self.stage / "plots", mine, recent
+        )
+
+    def _finish(self, plan: Plan, answers: Answers) -> RetrainReport:
         self.tell(0.91, "gates")
         champion = read_champion(self.home)
-        candidate = self._bundle(stage, forecasters, answers, fallback=False)
-        reasons = recent_contributions(load_bundle(candidate), self._first_dataset())
         gates = ask_gates(
             self.home,
             self.inputs,
-            candidate,
+            self.looked,
+            self.candidate,
             champion,
             answers.oos,
             answers.tables["skill"],
-            reasons,
+            self.reasons,
             self.settings,
         )
         promoted, fallback = decide(gates, champion)
-        if fallback:
-            candidate = self._bundle(stage, forecasters, answers, fallback=True)
-        version = publish(self.home, candidate, stage / "folds", plan.folds)
+        candidate = self._bundle(fallback=True) if fallback else self.candidate
+        version = publish(self.home, candidate, self.stage / "folds", plan.folds)
         report = self._report(version, promoted, fallback, gates, answers)
         self._stage("gates")
         self.tell(0.94, "plots and records")
-        self._record(report, answers, reasons)
+        folder = record(
+            self.home, report, self.inputs, answers, self.settings, self.model, self._config()
+        )
+        for picture in self.drawn.result():
+            picture.replace(folder / "plots" / picture.name)
         if promoted:
             set_champion(
                 self.home,
@@ -196,20 +221,18 @@ class _Run:
         self._stage("records")
         return self._track(report)
 
-    def _bundle(
-        self, stage: Path, forecasters: dict[str, Any], answers: Answers, *, fallback: bool
-    ) -> Path:
+    def _bundle(self, *, fallback: bool) -> Path:
         from models.bundle import write_bundle
 
         return write_bundle(
-            stage / "bundles",
-            forecasters,
+            self.stage / "bundles",
+            self.forecasters,
             fallback=fallback,
             fields={
                 "config_hash": config_hash(self._config()),
                 "data_hash": self.inputs.data_hash,
             },
-            translation=answers.translation,
+            translation=self.looked.translation,
         )
 
     def _report(
@@ -242,40 +265,6 @@ class _Run:
             tuning=self.tuning.summary() if self.tuning else None,
             stages=self.stages,
         )
-
-    def _first_dataset(self) -> Any:
-        return next(iter(self.inputs.datasets.values()))
-
-    def _record(
-        self,
-        report: RetrainReport,
-        answers: Answers,
-        reasons: Mapping[str, pd.DataFrame],
-    ) -> None:
-        from training.plots import draw_all
-        from training.plots_reasons import draw_reasons
-
-        dataset, tables = self._first_dataset(), answers.tables
-        last = dataset.features.tail(1)
-        history = self.inputs.spine.loc[: last.index[-1]].tail(EXAMPLE_SESSIONS)
-        revision = git_revision(PROJECT_ROOT)
-        model = self.model.to_json()
-        extra = run_details(
-            report, self.inputs, tables["skill"], self.settings, model, revision=revision
-        )
-        folder = write_run(
-            self.home,
-            report,
-            extra,
-            oos=answers.oos,
-            example=input_frame(last, history),
-            tables=tables | {"features": catalogue_table(dataset.features)},
-            config=self._config(),
-        )
-        primary = self.settings.primary
-        draw_all(folder / "plots", answers.oos, self.inputs.spine, tables, primary=primary)
-        mine = {key: reasons[key] for key in primary if key in reasons}
-        draw_reasons(folder / "plots", mine, dataset.features)
 
     def _track(self, report: RetrainReport) -> RetrainReport:
         from training.track import push

@@ -23,6 +23,7 @@ __all__ = [
     "init_tracking",
     "own_uri",
     "pending",
+    "prepare",
     "push",
     "sync_aliases",
     "tracking_uri",
@@ -69,6 +70,20 @@ def init_tracking(home: Home, settings: TrainingSettings, *, uri: str | None = N
         # no absolute path in the database: the home can be moved
         location = f"mlflow-artifacts:/{settings.experiment}"
     return str(mlflow.create_experiment(settings.experiment, artifact_location=location))
+
+
+def prepare(home: Home, settings: TrainingSettings) -> None:
+    """Import MLflow and make its database ahead of `push`.
+
+    Raises
+    ------
+    StormpetrelError
+        If the tracking store cannot be reached or written.
+    """
+    try:
+        init_tracking(home, settings)
+    except Exception as error:
+        raise StormpetrelError(f"tracking cannot be prepared: {error}.") from error
 
 
 def push(home: Home, model_version: str, settings: TrainingSettings) -> str:

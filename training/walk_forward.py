@@ -8,10 +8,12 @@ the data once; each fit uses one LightGBM thread, so results do not depend on ho
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
+import pickle
+import tempfile
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ import pandas as pd
 
 from features.errors import DataError
 from training.jobs import Job, Result
-from training.workers import leave_with_parent, single_threaded_children
+from training.workers import Crew
 
 __all__ = [
     "BASE_COLUMNS",
@@ -38,8 +40,7 @@ BASELINE_PREFIX = "b_"
 
 
 Lay = Callable[..., Any]
-
-_SHARED: dict[str, Any] = {}
+Batch = list[tuple[int, Job]]
 
 
 def run_jobs(
@@ -47,8 +48,10 @@ def run_jobs(
     datasets: Mapping[str, Any],
     settings: Any,
     *,
-    processes: int = 1,
+    crew: Crew | None = None,
     lay: Lay | None = None,
+    meanwhile: Callable[[], None] | None = None,
+    seen: Callable[[Result], None] | None = None,
     progress: Progress | None = None,
     what: str = "fitting",
 ) -> list[Result]:
@@ -61,10 +64,14 @@ def run_jobs(
         One for each moment.
     settings : ModelSettings
         Shared model settings.
-    processes : int
-        Worker processes; 1 runs in this one.
+    crew : Crew, optional
+        Who runs them; this process by default.
     lay : callable, optional
-        Stands in for `models.bundle.lay_ground`; needs ``processes=1``.
+        Stands in for `models.bundle.lay_ground`.
+    meanwhile : callable, optional
+        Called once the jobs are handed over, before any result is waited for.
+    seen : callable, optional
+        Called with each result as it comes.
     progress : callable, optional
         Called with the fraction done and a word.
 
@@ -74,70 +81,64 @@ def run_jobs(
     """
     results: dict[int, Result] = {}
     total = max(1, len(jobs))
-    batches: dict[Hashable, list[tuple[int, Job]]] = {}
+    batches: dict[Hashable, Batch] = {}
     for index, job in enumerate(jobs):
         batches.setdefault(job.batch(), []).append((index, job))
     # longest first, so that no worker idles at the end
     order = sorted(batches.values(), key=lambda b: _work(b, datasets), reverse=True)
-    with _executor(processes, datasets, settings, lay) as submit:
-        for index, result in submit(order):
-            results[index] = result
-            if progress is not None:
-                progress(len(results) / total, f"{what} {result.job.at} {result.job.until:%Y}")
+    crew = crew or Crew()
+    with _shared(_Shared(datasets, settings, lay), crew) as shared:
+        coming = crew.completed(partial(_run, shared), order)
+        if meanwhile is not None:
+            meanwhile()
+        for done in coming:
+            for index, result in done:
+                results[index] = result
+                if seen is not None:
+                    seen(result)
+                if progress is not None:
+                    progress(len(results) / total, f"{what} {result.job.at} {result.job.until:%Y}")
     return [results[i] for i in range(len(jobs))]
 
 
-Batch = list[tuple[int, Job]]
+@dataclass(frozen=True)
+class _Shared:
+    """What every batch reads."""
+
+    datasets: Mapping[str, Any]
+    settings: Any
+    lay: Lay | None
 
 
 @contextmanager
-def _executor(
-    processes: int, datasets: Mapping[str, Any], settings: Any, lay: Lay | None
-) -> Iterator[Callable[[list[Batch]], Iterator[tuple[int, Result]]]]:
-    if processes <= 1 or lay is not None:
-        _share(datasets, settings, lay)
-        try:
-            yield lambda work: (done for batch in work for done in _run(batch))
-        finally:
-            _SHARED.clear()
+def _shared(what: _Shared, crew: Crew) -> Iterator[_Shared | Path]:
+    """Give what this process hands to a batch: itself, or the file that others read it from."""
+    if crew.pool is None:
+        yield what
         return
-    # spawn: a forked OpenMP runtime can hang, a fresh process cannot
-    context = multiprocessing.get_context("spawn")
-    with (
-        single_threaded_children(),
-        ProcessPoolExecutor(
-            processes, mp_context=context, initializer=_start, initargs=(datasets, settings)
-        ) as pool,
-    ):
-
-        def submit(work: list[Batch]) -> Iterator[tuple[int, Result]]:
-            waiting = [pool.submit(_run, batch) for batch in work]
-            try:
-                for future in as_completed(waiting):
-                    yield from future.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-
-        yield submit
+    with tempfile.TemporaryDirectory(prefix="stormpetrel-") as folder:
+        path = Path(folder) / "shared.pickle"
+        with path.open("wb") as stream:
+            pickle.dump(what, stream, protocol=pickle.HIGHEST_PROTOCOL)
+        yield path
 
 
-def _start(datasets: Mapping[str, Any], settings: Any) -> None:
-    leave_with_parent()
-    _share(datasets, settings, None)
+@lru_cache(maxsize=1)
+def _read(path: Path) -> _Shared:
+    with path.open("rb") as stream:
+        what: _Shared = pickle.load(stream)
+    return what
 
 
-def _share(datasets: Mapping[str, Any], settings: Any, lay: Lay | None) -> None:
-    _SHARED.update(datasets=dict(datasets), settings=settings, lay=lay)
-
-
-def _run(batch: Batch) -> list[tuple[int, Result]]:
-    lay = _SHARED["lay"] or default_lay()
+def _run(shared: _Shared | Path, batch: Batch) -> list[tuple[int, Result]]:
+    if isinstance(shared, Path):
+        shared = _read(shared)
+    lay = shared.lay or default_lay()
     done: list[tuple[int, Result]] = []
     grounds: dict[Hashable, Any] = {}
     for index, job in batch:
-        dataset = _shown(_SHARED["datasets"][job.at], job)
-        settings = _SHARED["settings"] if job.settings is None else job.settings
+        dataset = _shown(shared.datasets[job.at], job)
+        settings = shared.settings if job.settings is None else job.settings
         name = job.ground()
         if name not in grounds:
             grounds[name] = lay(

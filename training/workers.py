@@ -1,15 +1,74 @@
-"""How worker processes start and end: one thread of linear algebra each, and none outlives us."""
+"""Worker processes: one thread of linear algebra each, and none outlives us."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing import connection
+from typing import Any, TypeVar
 
-__all__ = ["leave_with_parent", "single_threaded_children"]
+__all__ = ["Crew", "crew", "leave_with_parent", "single_threaded_children"]
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+class Crew:
+    """Processes that take tasks, or this one; a task is a function that pickles.
+
+    Parameters
+    ----------
+    pool : ProcessPoolExecutor, optional
+        Where the tasks run; in this process, as they are handed over, by default.
+    """
+
+    def __init__(self, pool: ProcessPoolExecutor | None = None) -> None:
+        self.pool = pool
+
+    def submit(self, task: Callable[..., Made], *given: Any) -> Future[Made]:
+        """Hand over one task."""
+        if self.pool is not None:
+            return self.pool.submit(task, *given)
+        done: Future[Made] = Future()
+        done.set_result(task(*given))
+        return done
+
+    def map(self, task: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+        """Results in the order of the items."""
+        return map(task, items) if self.pool is None else self.pool.map(task, items)
+
+    def completed(self, task: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+        """Results as they come; the items are taken in their order, at once by processes."""
+        if self.pool is None:
+            return map(task, items)
+        waiting = [self.pool.submit(task, item) for item in items]
+        return (future.result() for future in as_completed(waiting))
+
+
+@contextmanager
+def crew(processes: int) -> Iterator[Crew]:
+    """Start so many processes, or none for one; they end with the block.
+
+    Notes
+    -----
+    They are spawned: a forked OpenMP runtime can hang, a fresh process cannot.
+    """
+    if processes <= 1:
+        yield Crew()
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=leave_with_parent) as pool:
+        with single_threaded_children():
+            pool.submit(os.getpid)  # the first task starts them all
+        try:
+            yield Crew(pool)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 @contextmanager

@@ -1,17 +1,52 @@
-"""What a person reads about a run: the note, and the catalogue of what it learned from."""
+"""What a run leaves on disk for a person: a note, the catalogue of its features, tables, plots."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from features.home import PROJECT_ROOT, Home
+from training.answers import Answers
 from training.evaluate import SKILL_COLUMNS
-from training.inputs import Inputs
-from training.report import RetrainReport, dataset_entry, details, flat
+from training.inputs import Inputs, git_revision
+from training.report import RetrainReport, dataset_entry, details, flat, write_run
+from training.served_frame import input_frame
 from training.settings import TrainingSettings
 
-__all__ = ["catalogue_table", "note", "run_details"]
+__all__ = ["catalogue_table", "note", "record", "run_details"]
+
+EXAMPLE_SESSIONS = 600
+
+
+def record(
+    home: Home,
+    report: RetrainReport,
+    inputs: Inputs,
+    answers: Answers,
+    settings: TrainingSettings,
+    model: Any,
+    config: dict[str, Any],
+) -> Path:
+    """Write the run's folder: report, out-of-sample rows, tables and plots."""
+    from training.plots import draw_all
+
+    dataset, tables = next(iter(inputs.datasets.values())), answers.tables
+    last = dataset.features.tail(1)
+    history = inputs.spine.loc[: last.index[-1]].tail(EXAMPLE_SESSIONS)
+    revision = git_revision(PROJECT_ROOT)
+    folder = write_run(
+        home,
+        report,
+        run_details(report, inputs, tables["skill"], settings, model.to_json(), revision=revision),
+        oos=answers.oos,
+        example=input_frame(last, history),
+        tables=tables | {"features": catalogue_table(dataset.features)},
+        config=config,
+    )
+    draw_all(folder / "plots", answers.oos, inputs.spine, tables, primary=settings.primary)
+    return folder
 
 
 def run_details(

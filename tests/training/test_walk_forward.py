@@ -57,6 +57,22 @@ def test_results_come_in_the_order_of_the_jobs(world: SimpleNamespace, fake_lay:
     assert told == sorted(told) and told[-1] == 1.0
 
 
+def test_the_caller_works_meanwhile_and_sees_each_result(
+    world: SimpleNamespace, fake_lay: Any
+) -> None:
+    jobs, events = jobs_for("evening", folds_of(world)), []
+    results = run_jobs(
+        jobs,
+        {"evening": world},
+        None,
+        lay=fake_lay,
+        meanwhile=lambda: events.append("meanwhile"),
+        seen=events.append,
+    )
+    assert events[0] == "meanwhile"
+    assert sorted(map(id, events[1:])) == sorted(map(id, results))
+
+
 def test_dropped_columns_and_heads_reach_the_fit(world: SimpleNamespace, fake_lay: Any) -> None:
     job = Job("evening", world.days[500], None, heads=("spike_1",), drop=("b1",), tag="b")
     world = SimpleNamespace(**vars(world))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from training.workers import crew
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import multiprocessing, os, sys, time
@@ -59,3 +61,20 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path, method: str) -> None:
     while any(map(alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(alive, workers))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_crew_gives_what_plain_calls_give(processes: int) -> None:
+    with crew(processes) as hands:
+        assert hands.submit(divmod, 17, 5).result() == (3, 2)
+        assert list(hands.map(abs, range(-5, 5))) == [abs(n) for n in range(-5, 5)]
+        assert sorted(hands.completed(hex, range(20))) == sorted(map(hex, range(20)))
+        with pytest.raises(ZeroDivisionError):
+            hands.submit(divmod, 1, 0).result()
+
+
+def test_the_processes_of_a_crew_have_one_thread_each_and_we_keep_ours() -> None:
+    before = dict(os.environ)
+    with crew(2) as hands:
+        assert dict(os.environ) == before
+        assert set(hands.map(os.getenv, ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"] * 4)) == {"1"}

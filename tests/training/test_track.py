@@ -14,7 +14,7 @@ from training.atomic import write_json
 from training.metrics import metrics_of
 from training.records import load_report, run_folder
 from training.settings import TrainingSettings
-from training.track import init_tracking, pending, push, tracking_uri
+from training.track import init_tracking, pending, prepare, push, tracking_uri
 from training.ui import ui_command, ui_environment
 
 REPORT: dict[str, Any] = {
@@ -73,6 +73,14 @@ def test_the_database_is_the_homes_unless_an_address_is_set(
     assert tracking_uri(home) == f"sqlite:///{home.root}/mlruns/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5999")
     assert tracking_uri(home) == "http://127.0.0.1:5999"
+
+
+def test_a_store_that_cannot_be_prepared_is_one_error(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere://127.0.0.1")
+    with pytest.raises(StormpetrelError, match="cannot be prepared"):
+        prepare(home, TrainingSettings())
 
 
 def test_artifacts_lie_beside_a_sqlite_file_and_nowhere_else() -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.tape import MICRO, SESSION_COLUMNS
+from features.tape_arrays import Rows
 from features.tape_files import DAY_US
 from features.tape_source import LEAD_DAYS, STAGED, EventSource, stage
 
@@ -71,9 +72,10 @@ class AsOf:
         self.first_day, self.last_day = first_us // DAY_US, last_us // DAY_US
         begin = (self.first_day - LEAD_DAYS) * DAY_US
         inside = (loose["ts_us"] >= begin) & (loose["ts_us"] <= last_us)
-        self.loose = loose[inside].reset_index(drop=True)
+        self.loose = loose[inside].sort_values("ts_us", kind="stable", ignore_index=True)
+        self._loose = Rows.of(self.loose, STAGED)
         self._days = set(source.days()) if source is not None else set()
-        self._cache: dict[int, pd.DataFrame] = {}
+        self._cache: dict[int, tuple[pd.DataFrame, Rows]] = {}
         self.loose_gone = self._replaced()
 
     def _replaced(self) -> Longs:
@@ -94,26 +96,34 @@ class AsOf:
 
     def day(self, day: int) -> pd.DataFrame:
         """Return the tape's own events of a UTC day."""
+        return self._read(day)[0]
+
+    def _read(self, day: int) -> tuple[pd.DataFrame, Rows]:
         if day not in self._cache:
             if self.source is None or day not in self._days:
-                return pd.DataFrame(columns=STAGED)
+                frame = pd.DataFrame(columns=STAGED)
+                return frame, Rows.of(frame, STAGED)
             while len(self._cache) >= CACHED_DAYS:
                 self._cache.pop(next(iter(self._cache)))
-            self._cache[day] = self.source.events(day)
+            frame = self.source.events(day)
+            self._cache[day] = frame, Rows.of(frame, STAGED)
         return self._cache[day]
 
-    def events(self, low_us: int, high_us: int, at_us: int) -> pd.DataFrame:
+    def events(self, low_us: int, high_us: int, at_us: int) -> Rows:
         """Return the events of [low, high) that were known at a moment."""
-        days = [d for d in range(low_us // DAY_US, high_us // DAY_US + 1) if d in self._days]
         parts = []
-        for rows in (self.day(day) for day in days):
-            ts, known = rows["ts_us"].to_numpy(), rows["known_us"].to_numpy()
-            parts.append(rows[(ts >= low_us) & (ts < high_us) & (known <= at_us)])
-        ts, known = self.loose["ts_us"].to_numpy(), self.loose["known_us"].to_numpy()
-        inside = (ts >= low_us) & (ts < high_us) & (known <= at_us) & (self.loose_gone > at_us)
-        if inside.any() or not parts:
-            parts.append(self.loose[inside])
-        return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+        for day in range(low_us // DAY_US, high_us // DAY_US + 1):
+            if day in self._days:
+                rows = self._read(day)[1]
+                ts = rows["ts_us"]
+                parts.append(
+                    rows.take((ts >= low_us) & (ts < high_us) & (rows["known_us"] <= at_us))
+                )
+        span = slice(*np.searchsorted(self._loose["ts_us"], [low_us, high_us]).tolist())
+        known = (self._loose["known_us"][span] <= at_us) & (self.loose_gone[span] > at_us)
+        if known.any() or not parts:
+            parts.append(self._loose.take(span).take(known))
+        return Rows.joined(parts)
 
     @cached_property
     def final(self) -> pd.DataFrame:
@@ -144,9 +154,9 @@ class AsOf:
         parts, own = [], {}
         for (place, base), hull in hulls.items():
             touched, near, low, high = self._around(by_base[base], hull)
-            seen = self.events(low, high, int(cutoffs[place]))
+            seen = self.events(low, high, int(cutoffs[place])).of_coin(base).frame()
             # one run serves all: the label keeps cut-offs apart
-            parts.append(seen[seen["base"] == base].assign(base=f"{place}|{base}"))
+            parts.append(seen.assign(base=f"{place}|{base}"))
             gone.setdefault(place, []).append(touched)
             own[place, base] = near
         made = stage(parts, gap_seconds=self.gap_seconds)

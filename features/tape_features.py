@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +12,7 @@ from features.bars import BASES
 from features.cascade_totals import FEED_BREAK
 from features.declare import Feature, family
 from features.hawkes import branching_ratio
+from features.tape_arrays import Rows
 from features.tape_asof import AsOf
 from features.tape_files import DAY_US
 from features.tape_listening import Listening
@@ -111,9 +110,8 @@ def compute(view: View) -> dict[str, Array]:
     shown = seen(tape, cutoffs, partial(engineered_scores, view))
     with quiet():
         for row, close_us, one in zip(wanted, closes.tolist(), shown, strict=True):
-            cascades, sessions = _Rows.of(one.cascades), _Rows.of(one.sessions)
-            made = _row(tape, listening, one.at_us, cascades, sessions)
-            made.update(_closed_window(listening, one.at_us, cascades, close_us))
+            made = _row(tape, listening, one.at_us, one.cascades, one.sessions)
+            made.update(_closed_window(listening, one.at_us, one.cascades, close_us))
             for name, value in made.items():
                 out[name][row] = value
     return out
@@ -127,42 +125,18 @@ def _tape(view: View, first_us: int, last_us: int) -> AsOf | None:
     return tape if tape.own_days() or len(tape.loose) else None
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Columns of a small table as arrays: thousands of sessions ask for a few rows each."""
-
-    base: NDArray[np.object_]
-    columns: dict[str, NDArray[Any]]
-
-    @classmethod
-    def of(cls, frame: pd.DataFrame) -> _Rows:
-        columns = {str(name): frame[name].to_numpy() for name in frame if name != "base"}
-        return cls(frame["base"].to_numpy(dtype=object), columns)
-
-    def __len__(self) -> int:
-        return len(self.base)
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        return self.columns[name]
-
-    def scope(self, scope: str) -> _Rows:
-        if scope == "all":
-            return self
-        mine = self.base == scope.upper()
-        return _Rows(self.base[mine], {n: values[mine] for n, values in self.columns.items()})
-
-
 def _row(
-    tape: AsOf, listening: Listening, at_us: int, cascades: _Rows, sessions: _Rows
+    tape: AsOf, listening: Listening, at_us: int, cascades: Rows, sessions: Rows
 ) -> dict[str, float]:
     heard = {days: _heard(listening, at_us, days) for days in (*DAYS, BRANCHING_DAYS)}
     coverage = listening.share(at_us - RECENT_DAYS * DAY_US, at_us)
     events = None
     if heard[BRANCHING_DAYS]:
-        events = _Rows.of(tape.events(at_us - BRANCHING_DAYS * DAY_US, at_us, at_us))
+        events = tape.events(at_us - BRANCHING_DAYS * DAY_US, at_us, at_us)
+        events = events.take(np.lexsort((events["cents"], events["ts_us"])))
     out = {}
     for scope in SCOPES:
-        mine, runs = cascades.scope(scope), sessions.scope(scope)
+        mine, runs = _of_scope(cascades, scope), _of_scope(sessions, scope)
         made = {"coverage_7d": coverage}
         if len(runs):
             made["throttled"] = float((runs["n_throttled"] > 0).any())
@@ -175,9 +149,13 @@ def _row(
         if heard[DAYS[-1]]:
             made["since"] = _since(mine, at_us)
         if events is not None:
-            made["branching"] = _branching(events.scope(scope), at_us)
+            made["branching"] = _branching(_of_scope(events, scope), at_us)
         out.update({f"{scope}_tape_{name}": value for name, value in made.items()})
     return out
+
+
+def _of_scope(rows: Rows, scope: str) -> Rows:
+    return rows if scope == "all" else rows.of_coin(scope.upper())
 
 
 def _heard(listening: Listening, at_us: int, days: int) -> bool:
@@ -186,18 +164,18 @@ def _heard(listening: Listening, at_us: int, days: int) -> bool:
     return listening.share(low, at_us) >= HEARD and not low < BREAK_US <= at_us
 
 
-def _begun(cascades: _Rows, since_us: int) -> NDArray[np.bool_]:
+def _begun(cascades: Rows, since_us: int) -> NDArray[np.bool_]:
     return np.asarray(cascades["start_us"] > since_us)
 
 
-def _counts(cascades: _Rows, at_us: int, days: int) -> dict[str, float]:
+def _counts(cascades: Rows, at_us: int, days: int) -> dict[str, float]:
     mine = _begun(cascades, at_us - days * DAY_US)
     scores = cascades["engineered"][mine]
     weights = 1.0 - ENGINEERED_WEIGHT * np.where(np.isfinite(scores), scores, 0.0)
     return {f"n_{days}d": float(mine.sum()), f"weighted_n_{days}d": float(sum(weights.tolist()))}
 
 
-def _newest(cascades: _Rows, at_us: int) -> dict[str, float]:
+def _newest(cascades: Rows, at_us: int) -> dict[str, float]:
     recent = np.flatnonzero(_begun(cascades, at_us - RECENT_DAYS * DAY_US))
     if not len(recent):
         return {}
@@ -212,7 +190,7 @@ def _newest(cascades: _Rows, at_us: int) -> dict[str, float]:
     }
 
 
-def _rank(cascades: _Rows, values: Array, place: int, at_us: int) -> float:
+def _rank(cascades: Rows, values: Array, place: int, at_us: int) -> float:
     """Share of the other cascades of one feed era that are smaller; NaN with fewer than five."""
     start = cascades["start_us"]
     since = at_us - LOOK_DAYS * DAY_US
@@ -222,26 +200,24 @@ def _rank(cascades: _Rows, values: Array, place: int, at_us: int) -> float:
     return float((values[others] < values[place]).sum() / count) if count >= RANK_MIN else np.nan
 
 
-def _long_share(sessions: _Rows) -> float:
+def _long_share(sessions: Rows) -> float:
     cents = sessions["cents"]
     longs = int(cents[sessions["side"] == "long"].sum())
     both = longs + int(cents[sessions["side"] == "short"].sum())
     return longs / both if both else float("nan")
 
 
-def _since(cascades: _Rows, at_us: int) -> float:
+def _since(cascades: Rows, at_us: int) -> float:
     if not len(cascades):
         return float(SINCE_DAYS)
     age = (at_us - int(cascades["start_us"][-1])) / DAY_US
     return min(age, float(SINCE_DAYS))
 
 
-def _branching(events: _Rows, at_us: int) -> float:
-    ts = events["ts_us"].astype(np.int64)
-    order = np.lexsort((events["cents"], ts))
+def _branching(events: Rows, at_us: int) -> float:
     fit = branching_ratio(
-        ts[order],
-        events["cents"][order].astype(float) / 100.0,
+        events["ts_us"].astype(np.int64),
+        events["cents"].astype(float) / 100.0,
         start_us=at_us - BRANCHING_DAYS * DAY_US,
         end_us=at_us,
         throttled=bool((events["throttled"] > 0).any()),
@@ -250,14 +226,14 @@ def _branching(events: _Rows, at_us: int) -> float:
 
 
 def _closed_window(
-    listening: Listening, at_us: int, cascades: _Rows, close_us: int
+    listening: Listening, at_us: int, cascades: Rows, close_us: int
 ) -> dict[str, float]:
     hours_heard = listening.share(close_us, at_us)
     if not hours_heard >= HEARD or not 0 < at_us - close_us <= MAX_WINDOW_US:
         return {}
     out = {}
     for base in BASES:
-        mine = cascades.scope(base)
+        mine = cascades.of_coin(base)
         inside = np.flatnonzero(_begun(mine, close_us))
         usd = mine["usd"]
         out[f"cw_{base.lower()}_tape_cascades"] = float(len(inside))

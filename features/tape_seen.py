@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from features.bars import open_interest, reference
 from features.cascade_attributes import around
 from features.engineered import score
+from features.tape_arrays import Rows
 from features.tape_asof import AsOf
 from features.tape_cascades import Past, TapeRule, closed_us, select
 from features.tape_files import DAY_US
@@ -38,18 +39,18 @@ class Seen:
     ----------
     at_us : int
         The cut-off.
-    cascades : DataFrame
+    cascades : Rows
         Cascades that began in `LOOK_DAYS` before it, by start, each as it stood: ``base``,
         ``side``, ``start_us``, ``usd``, ``peak_usd`` (in 10 seconds), ``acceleration``,
         ``engineered`` (null until its aftermath is known).
-    sessions : DataFrame
+    sessions : Rows
         Every session that began in the 7 days before it: ``base``, ``side``, ``start_us``,
         ``cents``, ``n_throttled``.
     """
 
     at_us: int
-    cascades: pd.DataFrame
-    sessions: pd.DataFrame
+    cascades: Rows
+    sessions: Rows
 
 
 def seen(tape: AsOf, cutoffs: Longs, scores: Scorer, *, rule: TapeRule | None = None) -> list[Seen]:
@@ -78,6 +79,7 @@ def seen(tape: AsOf, cutoffs: Longs, scores: Scorer, *, rule: TapeRule | None = 
     whole = scored(final, past)
     patches = tape.patches(cutoffs)
     start = final["start_us"].to_numpy(dtype=np.int64)
+    every = Rows.of(final, _SESSION)
     out = []
     for place, at_us in enumerate(cutoffs.tolist()):
         patch = patches.get(place)
@@ -86,7 +88,7 @@ def seen(tape: AsOf, cutoffs: Longs, scores: Scorer, *, rule: TapeRule | None = 
             np.searchsorted(start, at_us, side="right"),
         )
         if patch is None:
-            out.append(Seen(at_us, whole.until(at_us), final[_SESSION].iloc[span]))
+            out.append(Seen(at_us, whole.until(at_us), every.take(span)))
             continue
         there = np.ones(len(final), dtype=bool)
         there[patch.gone] = False
@@ -101,23 +103,31 @@ def seen(tape: AsOf, cutoffs: Longs, scores: Scorer, *, rule: TapeRule | None = 
             cascades = scored(rows, one).until(at_us)
         else:
             fresh = scored(patch.instead, past)
-            kept = whole.until(at_us, without=final.iloc[patch.gone])
+            kept = whole.until(at_us, without=every.take(patch.gone))
             cascades = _by_start([kept, fresh.until(at_us)])
-        recent = final[_SESSION].iloc[span][there[span]]
-        begun = patch.instead[patch.instead["start_us"] > at_us - 7 * DAY_US]
-        out.append(Seen(at_us, cascades, _by_start([recent, begun[_SESSION]])))
+        recent = every.take(span).take(there[span])
+        begun = Rows.of(patch.instead, _SESSION)
+        begun = begun.take(begun["start_us"] > at_us - 7 * DAY_US)
+        out.append(Seen(at_us, cascades, _by_start([recent, begun])))
     return out
 
 
 _SESSION = ["base", "side", "start_us", "cents", "n_throttled"]
-_KEY = ["base", "side", "start_us"]
 
 
-def _by_start(parts: list[pd.DataFrame]) -> pd.DataFrame:
+def _keys(rows: Rows) -> list[tuple[int, str, str]]:
+    return list(
+        zip(rows["start_us"].tolist(), rows.base.tolist(), rows["side"].tolist(), strict=True)
+    )
+
+
+def _by_start(parts: list[Rows]) -> Rows:
     full = [part for part in parts if len(part)]
     if len(full) < 2:
         return full[0] if full else parts[0]
-    return pd.concat(full).sort_values(["start_us", "base", "side"], ignore_index=True)
+    both = Rows.joined(full)
+    keys = _keys(both)
+    return both.take(sorted(range(len(keys)), key=keys.__getitem__))
 
 
 class _Scored:
@@ -130,30 +140,30 @@ class _Scored:
         if late.any():
             engineered[late] = scores(chosen[late])
         self.known_us = pd.DatetimeIndex(chosen["end"]).as_unit("us").asi8 + AFTERMATH_US
-        self.rows = pd.DataFrame(
+        self.rows = Rows(
+            chosen["base"].to_numpy(dtype=object),
             {
-                "base": chosen["base"],
-                "side": chosen["side"],
+                "side": chosen["side"].to_numpy(dtype=object),
                 "start_us": self.start_us,
-                "usd": chosen["notional_usd"],
-                "peak_usd": chosen["peak_10s_usd"],
-                "acceleration": chosen["acceleration"],
+                "usd": chosen["notional_usd"].to_numpy(),
+                "peak_usd": chosen["peak_10s_usd"].to_numpy(),
+                "acceleration": chosen["acceleration"].to_numpy(),
                 "engineered": engineered,
-            }
+            },
         )
 
-    def until(self, at_us: int, *, without: pd.DataFrame | None = None) -> pd.DataFrame:
+    def until(self, at_us: int, *, without: Rows | None = None) -> Rows:
         span = slice(
             np.searchsorted(self.start_us, at_us - LOOK_DAYS * DAY_US, side="right"),
             np.searchsorted(self.start_us, at_us, side="right"),
         )
-        rows = self.rows.iloc[span]
+        rows = self.rows.take(span)
         settled = self.known_us[span] <= at_us
-        rows = rows.assign(engineered=rows["engineered"].where(settled))
+        rows = rows.replaced("engineered", np.where(settled, rows["engineered"], np.nan))
         if without is None or not len(without):
             return rows
-        gone = pd.MultiIndex.from_frame(without[_KEY])
-        return rows[~pd.MultiIndex.from_frame(rows[_KEY]).isin(gone)]
+        gone = set(_keys(without))
+        return rows.take([place for place, key in enumerate(_keys(rows)) if key not in gone])
 
 
 def engineered_scores(view: View, chosen: pd.DataFrame) -> Floats:

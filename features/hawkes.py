@@ -119,8 +119,9 @@ def branching_ratio(
         return Hawkes(nan, nan, nothing, events, len(active), throttled, False)
     marks = _marks(notional, inside, events, mark_power)
     pushed = np.bincount(place, weights=marks, minlength=len(active)).astype(float)
+    kernels = _kernels(active, length, delays_s)
     if not throttled:
-        design = _excitation(active, pushed, length, delays_s)
+        design = _excitation(pushed, length, kernels)
         start = _start(counts, length, len(delays_s))
         weights, _, converged = _fit(counts, *design, start, False, iterations, tolerance)
     else:
@@ -128,7 +129,7 @@ def branching_ratio(
         pushed = pushed / counts
         hidden, weights = seen, _start(seen, length, len(delays_s))
         for _ in range(IMPUTATIONS):
-            design = _excitation(active, pushed * hidden, length, delays_s)
+            design = _excitation(pushed * hidden, length, kernels)
             weights, hidden, converged = _fit(seen, *design, weights, True, iterations, tolerance)
     parts = tuple(float(w) for w in weights[1:])
     ratio, base = float(sum(parts)), float(weights[0])
@@ -151,8 +152,39 @@ def _marks(
     return marks / mean if mean > 0 else np.ones(events)
 
 
+@dataclass(frozen=True)
+class _Kernels:
+    """What the delays do on given active seconds, whatever their marks; one row a delay.
+
+    Parameters
+    ----------
+    gain : array (delays, 1)
+        Share of a mark that arrives in the second after it.
+    fades : array (delays, active seconds - 1)
+        Share left from the second after an active one to the next active one.
+    reached : array (delays, active seconds)
+        Share of each active second's excitation that falls into the window.
+    band : array (2, delays * active seconds)
+        The recursion from one active second to the next, as a lower band matrix.
+    """
+
+    gain: NDArray[np.float64]
+    fades: NDArray[np.float64]
+    reached: NDArray[np.float64]
+    band: NDArray[np.float64]
+
+
+def _kernels(active: NDArray[np.int64], length: int, delays_s: tuple[float, ...]) -> _Kernels:
+    keep = np.array([[float(np.exp(-1.0 / delay))] for delay in delays_s])
+    fades = keep ** (np.diff(active) - 1.0)
+    # the last second of a delay hands nothing to the first of the next
+    below = np.pad(-keep * fades, ((0, 0), (0, 1))).ravel()
+    band = np.asfortranarray([np.ones(len(below)), below])
+    return _Kernels(1.0 - keep, fades, 1.0 - keep ** (length - 1.0 - active), band)
+
+
 def _excitation(
-    active: NDArray[np.int64], pushed: NDArray[np.float64], length: int, delays_s: tuple[float, ...]
+    pushed: NDArray[np.float64], length: int, kernels: _Kernels
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sum over earlier seconds of mark times kernel; each kernel's weights add up to one.
 
@@ -163,17 +195,15 @@ def _excitation(
     total : array (1 + delays)
         Their sums over all seconds of the window.
     """
-    rows = np.ones((len(active), 1 + len(delays_s)))
-    total = np.full(1 + len(delays_s), float(length))
-    for column, delay in enumerate(delays_s, start=1):
-        keep = float(np.exp(-1.0 / delay))
-        decay = keep ** (np.diff(active, prepend=active[0]) - 1.0)
-        state, added = 0.0, (1.0 - keep) * pushed[:-1]
-        steps = zip(decay[1:].tolist(), added.tolist(), strict=True)
-        rows[0, column] = 0.0
-        rows[1:, column] = [state := fade * (keep * state + push) for fade, push in steps]
-        total[column] = float((pushed * (1.0 - keep ** (length - 1.0 - active))).sum())
-    return rows, total
+    from scipy.linalg.blas import dtbsv
+
+    gained = kernels.gain * pushed
+    # what each active second hands on: its own marks and what is left of the sum before it
+    handed = dtbsv(1, kernels.band, gained.ravel(), lower=1, diag=1).reshape(gained.shape)
+    rows = np.ones((len(pushed), 1 + len(gained)))
+    rows[0, 1:] = 0.0
+    rows[1:, 1:] = (kernels.fades * handed[:, :-1]).T
+    return rows, np.append(float(length), (pushed * kernels.reached).sum(axis=1))
 
 
 def _start(observed: NDArray[np.float64], length: int, delays: int) -> NDArray[np.float64]:
@@ -192,12 +222,17 @@ def _fit(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
     """Return base rate and parts, the events each second stands for, and whether it settled."""
     converged = False
-    expected = observed
+    expected, rate, share = observed, np.empty(len(observed)), np.empty(len(observed))
+    if throttled:
+        expected = np.empty(len(observed))
+    floored = np.maximum(total, 1e-12)
     for _ in range(iterations):
-        rate = rows @ weights
-        # how many events a second that shows one stands for, on average
-        expected = rate / -np.expm1(-rate) if throttled else observed
-        fresh = weights * ((expected / rate) @ rows) / np.maximum(total, 1e-12)
+        np.matmul(rows, weights, out=rate)
+        if throttled:
+            # how many events a second that shows one stands for, on average
+            np.expm1(np.negative(rate, out=share), out=share)
+            np.divide(rate, np.negative(share, out=share), out=expected)
+        fresh = weights * (np.divide(expected, rate, out=share) @ rows) / floored
         converged = float(np.abs(fresh - weights).max()) < tolerance
         weights = fresh
         if converged:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from features.errors import DataError, UsageError
-from features.hawkes import branching_ratio
+from features.hawkes import DELAYS_S, _excitation, _kernels, branching_ratio
 
 HOURS = 6
 END = HOURS * 3_600_000_000
@@ -88,3 +90,20 @@ def test_refusals() -> None:
         branching_ratio(ts, start_us=0, end_us=END, delays_s=(0.1,))
     with pytest.raises(DataError, match="finite and not negative"):
         branching_ratio(ts, np.full(len(ts), np.nan), start_us=0, end_us=END)
+
+
+def test_the_excitation_equals_a_loop_over_seconds() -> None:
+    rng = np.random.default_rng(4)
+    active = np.unique(rng.integers(0, 2_000, 150))
+    pushed, length = rng.exponential(1.0, len(active)), 2_100
+    rows, total = _excitation(pushed, length, _kernels(active, length, DELAYS_S))
+    marks = dict(zip(active.tolist(), pushed.tolist(), strict=True))
+    for column, delay in enumerate(DELAYS_S, start=1):
+        keep, state, sums = math.exp(-1.0 / delay), 0.0, []
+        for second in range(length):
+            sums.append(state)
+            state = keep * state + (1.0 - keep) * marks.get(second, 0.0)
+        assert rows[:, column] == pytest.approx(np.array(sums)[active], rel=1e-12)
+        assert total[column] == pytest.approx(sum(sums), rel=1e-12)
+    assert (rows[:, 0] == 1.0).all()
+    assert total[0] == length

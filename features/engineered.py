@@ -79,10 +79,9 @@ def _extremes(
     cascades: pd.DataFrame, bars: pd.DataFrame | None, spot: pd.DataFrame | None
 ) -> tuple[pd.Series, pd.Series]:
     """Worst venue against the median venue, and the perpetual against spot, per cascade."""
-    deviation = pd.Series(np.nan, index=cascades.index)
-    gap = pd.Series(np.nan, index=cascades.index)
+    deviation, gap = np.full(len(cascades), np.nan), np.full(len(cascades), np.nan)
     if bars is None or bars.empty:
-        return deviation, gap
+        return pd.Series(deviation, index=cascades.index), pd.Series(gap, index=cascades.index)
     wide = {
         name: bars.pivot_table(index="ts", columns="venue", values=name, aggfunc="first")
         for name in ("open", "high", "low")
@@ -100,7 +99,7 @@ def _extremes(
         hours = slice(first[i], last[i])
         moves = _moves({n: p[hours] for n, p in prices.items()}, falls=bool(falling[i]))
         if len(moves) >= 3:
-            deviation.iloc[i] = max(float(moves.max() - np.median(moves)), 0.0)
+            deviation[i] = max(float(moves.max() - np.median(moves)), 0.0)
         if cash is None or not len(moves):
             continue
         there = np.isfinite(cash["open"][hours])
@@ -109,8 +108,8 @@ def _extremes(
             same = {name: values[hours][there][:, None] for name, values in cash.items()}
             spot_moves = _moves(same, falls=bool(falling[i]))
             if len(spot_moves):
-                gap.iloc[i] = max(1.0 - float(spot_moves[0]) / perp_move, 0.0)
-    return deviation, gap
+                gap[i] = max(1.0 - float(spot_moves[0]) / perp_move, 0.0)
+    return pd.Series(deviation, index=cascades.index), pd.Series(gap, index=cascades.index)
 
 
 def _on_hours(spot: pd.DataFrame | None, hours: pd.DatetimeIndex) -> dict[str, np.ndarray] | None:

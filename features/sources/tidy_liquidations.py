@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
@@ -27,11 +26,12 @@ def _event_ids(rows: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     plain = (rows[name].astype("int64") if name == "timestamp" else rows[name] for name in columns)
     texts = (values.astype("str").to_list() for values in plain)
     identities = ["|".join(cells) for cells in zip(*texts, strict=True)]
-    seen: Counter[str] = Counter()
+    seen: dict[str, int] = {}
     ids = []
     for identity in identities:
-        ids.append(hashlib.sha256(f"{identity}#{seen[identity]}".encode()).hexdigest()[:20])
-        seen[identity] += 1
+        number = seen.get(identity, 0)
+        seen[identity] = number + 1
+        ids.append(hashlib.sha256(f"{identity}#{number}".encode()).hexdigest()[:20])
     return ids
 
 

@@ -63,7 +63,8 @@ def crew(processes: int) -> Iterator[Crew]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=leave_with_parent) as pool:
         with single_threaded_children():
-            pool.submit(os.getpid)  # the first task starts them all
+            for _ in range(processes):
+                pool.submit(os.getpid)  # each starts one, since none is up yet to take it
         try:
             yield Crew(pool)
         except BaseException:

@@ -127,7 +127,7 @@ def check_moment(home: Home, at: str) -> None:
     UsageError
         If there is no such moment; the text names those that are.
     """
-    from features.sessions import moments
+    from features.moments import moments
 
     known = moments(home)
     if at not in known:

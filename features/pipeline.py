@@ -11,7 +11,8 @@ import pandas as pd
 from features.catalog import PARTS, Columns, Part
 from features.epochs import late_sessions, spans
 from features.errors import DataError, UsageError
-from features.sessions import Moment, calendar
+from features.moments import Moment
+from features.sessions import calendar
 from features.tables import TABLES
 from features.view import Reader, SessionClock, View
 

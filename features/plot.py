@@ -14,8 +14,8 @@ import numpy as np
 from features.bands import BAND_NAMES, band_index
 from features.catalog import CATALOG
 from features.errors import HomeError, UsageError
+from features.moments import Moment
 from features.pipeline import Progress, Store, build, spine
-from features.sessions import Moment
 
 __all__ = ["plot"]
 

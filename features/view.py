@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from features.asof import as_known, rows_at
 from features.freshness import SLOW_LIMIT_DAYS
-from features.sessions import Moment
+from features.moments import Moment
 from features.view_tables import Reader, TableArrays
 from features.windows import Array
 

@@ -11,8 +11,9 @@ import pandas as pd
 
 from features.catalog import CATALOG, PARTS, Part
 from features.errors import UsageError
+from features.moments import Moment
 from features.pipeline import Store, build_sessions, spine
-from features.sessions import Moment, calendar
+from features.sessions import calendar
 from features.tables import TABLES
 
 __all__ = ["LateStore", "WarmupReport", "WarmupRow", "check_warmup"]

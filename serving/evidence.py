@@ -11,7 +11,8 @@ import pandas as pd
 
 from features.errors import DataError, UsageError
 from features.home import Home
-from features.sessions import Moment, calendar, moments
+from features.moments import Moment, moments
+from features.sessions import calendar
 from features.store import MarketStore
 
 __all__ = ["Evidence", "Gathered", "gather", "moment_of", "open_store", "ticket_session"]

@@ -110,7 +110,7 @@ def gather(
     after `until` is null because the spine ends there.
     """
     from features.catalog import CATALOG
-    from features.sessions import moments
+    from features.moments import moments
     from features.store import MarketStore
     from models.dataset import make_dataset
     from models.latent import lacking, walk_forward_latent

@@ -25,8 +25,8 @@ def look_ahead_differences(home: Home, inputs: Inputs) -> tuple[list[str], str]:
     -----
     *Timing:* the rebuilt row reads only what was available at that session's cut-off.
     """
+    from features.moments import moments
     from features.pipeline import row
-    from features.sessions import moments
     from features.store import MarketStore
 
     store = MarketStore(home.market)

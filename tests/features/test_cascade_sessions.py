@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from features import pipeline
+from features.altered_stores import TruncatedStore
 from features.cascade_list import cascades
 from features.cascade_sessions import FEATURES, _from_totals
 from features.cascade_totals import daily_totals
 from features.catalog import PARTS
-from features.checks import TruncatedStore
 from features.sessions import calendar
 from features.store import MarketStore
 

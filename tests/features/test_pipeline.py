@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from features import catalog, document, pipeline
-from features.checks import PerturbedStore, TruncatedStore, check_lookahead
+from features.altered_stores import PerturbedStore, TruncatedStore
+from features.checks import check_lookahead
 from features.declare import family
 from features.errors import DataError, UsageError
 from features.nulls import availability, why_null

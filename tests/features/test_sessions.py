@@ -13,7 +13,8 @@ import pytest
 from features.calendar_source import FIRST, LAST, write_exceptions
 from features.errors import UsageError
 from features.home import Home
-from features.sessions import MOMENTS, Moment, calendar, moments
+from features.moments import MOMENTS, Moment, moments
+from features.sessions import calendar
 
 
 def days(*texts: str) -> pd.DatetimeIndex:

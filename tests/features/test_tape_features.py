@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from features import pipeline
+from features.altered_stores import PerturbedStore, TruncatedStore
 from features.cascade_list import cascades as listed
 from features.catalog import CATALOG, PARTS
-from features.checks import PerturbedStore, TruncatedStore
 from features.coverage_log import import_coverage
 from features.hawkes import branching_ratio
 from features.nulls import why_null

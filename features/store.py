@@ -224,7 +224,7 @@ class MarketStore:
     def _frame(
         self, query: Query, columns: Sequence[str], *, all_versions: bool = False
     ) -> pd.DataFrame:
-        return self.fetch(query, columns, all_versions=all_versions).to_pandas()
+        return self.fetch(query, columns, all_versions=all_versions).to_pandas(use_threads=False)
 
 
 def _wanted(one: Table, columns: Sequence[str] | None) -> list[str]:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 __all__ = [
@@ -48,6 +49,8 @@ Flags = NDArray[np.bool_]
 
 # what is left of the weight of everything older when an exponential average is cut off
 START_WEIGHT = 1e-6
+# full windows up to which all lags are laid out at once: a step a lag would cost more in calls
+_AT_ONCE = 2048
 
 
 def quiet() -> np.errstate:
@@ -70,6 +73,18 @@ def change(x: Array, n: int) -> Array:
     return x - lag(x, n)
 
 
+def _lags(x: Array, n: int) -> Array:
+    """Look at the rows with a full window: one line a lag, the current values first."""
+    return sliding_window_view(x, len(x) - n + 1)[::-1]
+
+
+def _added(lines: Array) -> Array:
+    """Sum of lines from the first to the last, one addition after the other."""
+    if lines.shape[1] == 1:  # NumPy would add a lone column up in pairs
+        return np.asarray(0.0 + np.add.accumulate(lines, axis=0)[-1])
+    return np.asarray(np.add.reduce(lines, axis=0, initial=0.0))
+
+
 def fir(x: Array, weights: Array) -> Array:
     """Weighted sum of the current and earlier values; ``weights[0]`` belongs to the current one.
 
@@ -88,6 +103,9 @@ def fir(x: Array, weights: Array) -> Array:
     n, w = len(x), len(weights)
     out = np.full(n, np.nan)
     if n < w:
+        return out
+    if n - w < _AT_ONCE:
+        out[w - 1 :] = _added(_lags(x, w) * weights[:, None])
         return out
     total = np.zeros(n - w + 1)
     part = np.empty(n - w + 1)
@@ -123,6 +141,9 @@ def rolling_sum(x: Array, n: int) -> Array:
     out = np.full(len(x), np.nan)
     if len(x) < n:
         return out
+    if len(x) - n < _AT_ONCE:
+        out[n - 1 :] = _added(_lags(x, n))
+        return out
     total = np.zeros(len(x) - n + 1)
     for k in range(n):
         total += x[n - 1 - k : len(x) - k]
@@ -151,6 +172,10 @@ def rolling_std(x: Array, n: int) -> Array:
     mean = rolling_mean(x, n)
     out = np.full(len(x), np.nan)
     if len(x) < n:
+        return out
+    if len(x) - n < _AT_ONCE:
+        parts = _lags(x, n) - mean[n - 1 :]
+        out[n - 1 :] = np.sqrt(_added(np.square(parts, out=parts)) / (n - 1))
         return out
     total = np.zeros(len(x) - n + 1)
     part = np.empty(len(x) - n + 1)

@@ -119,3 +119,12 @@ def test_the_mean_of_the_known_is_that_of_each_window_alone():
         expected = own.mean() if len(own) >= 19 else np.nan
         np.testing.assert_allclose(told[row], expected, rtol=1e-12)
     assert np.isnan(told[:18]).all()
+
+
+@pytest.mark.parametrize("length", [21, 22, 60, 400])
+@pytest.mark.parametrize("name", ["sum", "std", "ema"])
+def test_all_lags_at_once_are_the_lags_one_by_one_to_the_last_bit(monkeypatch, name, length):
+    operation = OPERATIONS[name] if name != "ema" else lambda x: windows.ema(x, 0.5)
+    at_once = operation(VALUES[:length])
+    monkeypatch.setattr(windows, "_AT_ONCE", 0)
+    np.testing.assert_array_equal(operation(VALUES[:length]), at_once)

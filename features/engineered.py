@@ -82,14 +82,9 @@ def _extremes(
     deviation, gap = np.full(len(cascades), np.nan), np.full(len(cascades), np.nan)
     if bars is None or bars.empty:
         return pd.Series(deviation, index=cascades.index), pd.Series(gap, index=cascades.index)
-    wide = {
-        name: bars.pivot_table(index="ts", columns="venue", values=name, aggfunc="first")
-        for name in ("open", "high", "low")
-    }
-    venues = wide["open"].columns
-    prices = {name: frame.reindex(columns=venues).to_numpy() for name, frame in wide.items()}
-    opened = pd.DatetimeIndex(wide["open"].index).as_unit("us").asi8
-    cash = _on_hours(spot, pd.DatetimeIndex(wide["open"].index))
+    hours_known, prices = _by_venue(bars)
+    opened = hours_known.as_unit("us").asi8
+    cash = _on_hours(spot, hours_known)
     starts = pd.DatetimeIndex(cascades["start"]).as_unit("us").asi8
     ends = pd.DatetimeIndex(cascades["end"]).as_unit("us").asi8
     first = np.searchsorted(opened, starts - HOUR_US, side="right")
@@ -110,6 +105,18 @@ def _extremes(
             if len(spot_moves):
                 gap[i] = max(1.0 - float(spot_moves[0]) / perp_move, 0.0)
     return pd.Series(deviation, index=cascades.index), pd.Series(gap, index=cascades.index)
+
+
+def _by_venue(bars: pd.DataFrame) -> tuple[pd.DatetimeIndex, dict[str, np.ndarray]]:
+    """Hours that any venue opened in, and the prices by hour and venue, NaN where there is none."""
+    bars = bars[bars["open"].notna()]
+    stamps = pd.DatetimeIndex(bars["ts"])
+    hours = stamps.unique().sort_values()
+    row, (column, venues) = hours.get_indexer(stamps), pd.factorize(bars["venue"])
+    prices = {n: np.full((len(hours), len(venues)), np.nan) for n in ("open", "high", "low")}
+    for name, table in prices.items():
+        table[row, column] = bars[name].to_numpy(dtype=float, na_value=np.nan)
+    return hours, prices
 
 
 def _on_hours(spot: pd.DataFrame | None, hours: pd.DatetimeIndex) -> dict[str, np.ndarray] | None:

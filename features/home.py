@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +78,8 @@ class Home:
         """Read one section of ``stormpetrel.toml``; an absent file or section is empty."""
         if not self.config_path.is_file():
             return {}
+        import tomllib  # a home without the file, and so most scores, do without the parser
+
         try:
             document = tomllib.loads(self.config_path.read_text(encoding="utf-8"))
         except tomllib.TOMLDecodeError as error:

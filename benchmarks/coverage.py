@@ -21,7 +21,8 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from models.bundle import fit_forecaster, make_dataset
+from models.bundle import make_dataset
+from models.fitting import fit_forecaster
 from models.heads import head_keys
 from models.labels import labels
 

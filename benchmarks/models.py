@@ -25,8 +25,9 @@ import lightgbm
 
 import models.shift_fit as shift_fit
 from models.boosters import fit_booster, parameters
-from models.bundle import fit_forecaster, make_dataset
+from models.bundle import make_dataset
 from models.explain import explain_rows
+from models.fitting import fit_forecaster
 from models.paths import PathPrior
 from models.yearly import years
 

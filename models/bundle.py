@@ -28,7 +28,6 @@ from models.bundle_files import (
 )
 from models.dataset import Dataset, make_dataset
 from models.explain import HeadForecast, SessionForecast, explain_rows
-from models.fitting import fit_forecaster, lay_ground
 from models.forecaster import Forecaster
 from models.paths import PathPrior
 from models.settings import ModelSettings
@@ -41,8 +40,6 @@ __all__ = [
     "Forecaster",
     "HeadForecast",
     "SessionForecast",
-    "fit_forecaster",
-    "lay_ground",
     "load_bundle",
     "make_dataset",
     "write_bundle",

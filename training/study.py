@@ -121,7 +121,7 @@ def run_trials(
     workers : int
         Processes; they see each other's results in the order of arrival.
     lay : callable, optional
-        Stands in for `models.bundle.lay_ground`; needs ``workers=1``.
+        Stands in for `models.fitting.lay_ground`; needs ``workers=1``.
     """
     # one process makes the study and its first trial: two would race on a new database
     opened = study.load(fresh=True)

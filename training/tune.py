@@ -176,7 +176,7 @@ def tune_dataset(
     Parameters
     ----------
     lay : callable, optional
-        Stands in for `models.bundle.lay_ground`; needs ``workers=1``.
+        Stands in for `models.fitting.lay_ground`; needs ``workers=1``.
     """
     sessions = pd.DatetimeIndex(dataset.spine.index[dataset.spine["vix_close"].notna()])
     first = walk_forward_folds(

@@ -67,7 +67,7 @@ def run_jobs(
     crew : Crew, optional
         Who runs them; this process by default.
     lay : callable, optional
-        Stands in for `models.bundle.lay_ground`.
+        Stands in for `models.fitting.lay_ground`.
     meanwhile : callable, optional
         Called once the jobs are handed over, before any result is waited for.
     seen : callable, optional
@@ -185,7 +185,7 @@ def _shown(dataset: Any, job: Job) -> Any:
 
 def default_lay() -> Lay:
     """Return `lay_ground` of the models room; imported late, because it loads LightGBM."""
-    from models.bundle import lay_ground
+    from models.fitting import lay_ground
 
     return lay_ground
 

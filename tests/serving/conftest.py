@@ -87,7 +87,8 @@ def _futures(days: pd.DatetimeIndex, vix: np.ndarray) -> pd.DataFrame:
 def fit_bundle(root: Path, until: str = UNTIL) -> str:
     """Fit a small forecaster and promote it by hand."""
     from features.pipeline import build, spine
-    from models.bundle import fit_forecaster, make_dataset, write_bundle
+    from models.bundle import make_dataset, write_bundle
+    from models.fitting import fit_forecaster
     from models.settings import ModelSettings
 
     home = Home(root)

@@ -174,17 +174,10 @@ def walk(start: Starts, draws: Draws, laws: Laws, see: See, *, steps: int) -> No
     # so that the inner loop touches only what the paths add.
     old_vix, old_size, old_dvix = start.log_vix, start.size, start.abs_dvix
     old_ret, old_fall = start.rets, np.maximum(-start.rets, 0.0)
-    sums = {
-        "v5": _sum(old_vix, 5),
-        "v21": _sum(old_vix, 21),
-        "v63": _sum(old_vix, 63),
-        "s5": _sum(old_size, 5),
-        "s21": _sum(old_size, 21),
-        "r5": _sum(old_ret, 5),
-        "f5": _sum(old_fall, 5),
-        "d5": _sum(old_dvix, 5),
-        "d21": _sum(old_dvix, 21),
-    }
+    sums = {f"v{width}": _sum(old_vix, width) for width in (5, 21, 63)}
+    sums |= {f"s{width}": _sum(old_size, width) for width in (5, 21)}
+    sums |= {f"d{width}": _sum(old_dvix, width) for width in (5, 21)}
+    sums |= {"r5": _sum(old_ret, 5), "f5": _sum(old_fall, 5)}
     trail = _Trail(shape, steps)
     log_vix, ret, size, size_dvix = trail.at(0)
     np.copyto(ret, start.rets[:, -1:])
@@ -253,6 +246,8 @@ def walk(start: Starts, draws: Draws, laws: Laws, see: See, *, steps: int) -> No
         ret += drift
         np.add(before, change, out=log_vix)
         see(k, ret, log_vix, scale)
+        if k == steps:
+            break
         # Move the windows.
         np.abs(ret, out=size)
         np.abs(change, out=size_dvix)
@@ -290,7 +285,9 @@ def walk(start: Starts, draws: Draws, laws: Laws, see: See, *, steps: int) -> No
 
 
 def _by_row(*weights: np.ndarray) -> list[np.ndarray]:
-    return [weight[:, None] for weight in weights]
+    """Weights beside the paths; rows of one law share a lone weight, which is twice as fast."""
+    one_law = all((weight == weight[0]).all() for weight in weights)
+    return [weight[:1] if one_law else weight[:, None] for weight in weights]
 
 
 def _sum(history: np.ndarray, width: int) -> np.ndarray:

@@ -149,3 +149,15 @@ def test_none_of_a_thousand_paths_is_not_never() -> None:
     assert columns["shift_up_5"][0] == pytest.approx(0.5 / 1001.0)
     assert columns["shift_down_10"][0] == pytest.approx(1000.5 / 1001.0)
     assert columns["expansion_21"][0] == pytest.approx(0.5)
+
+
+def test_laws_in_one_piece_are_each_alone_bit_for_bit(
+    spine: pd.DataFrame, path_prior: PathPrior
+) -> None:
+    sessions = pd.DatetimeIndex(spine.index[-5:])
+    other = dataclasses.replace(path_prior.dynamics, drift=1e-3)
+    both = path_prior.told_by([path_prior.dynamics, other], spine, sessions, "evening")
+    for law, told in zip([path_prior.dynamics, other], both, strict=True):
+        (alone,) = path_prior.told_by([law], spine, sessions, "evening")
+        for name, column in alone.items():
+            np.testing.assert_array_equal(told[name], column)

@@ -11,6 +11,9 @@ __all__ = ["NORMAL_SIZE", "OpenPaths", "Touch"]
 
 # Standard deviation of a normal variable over its mean absolute size.
 NORMAL_SIZE = float(np.sqrt(np.pi / 2.0))
+# Log odds of a session's touch below which nothing of it is left: not in 1 - p (2^-54), nor in the
+# sum with the other level's p, which is rounded to more than this wherever it shows in 1 - p.
+FAR = -98.0
 TINY = 1e-12  # variance, over the squared scale, of sessions that do not move after the open
 
 
@@ -132,7 +135,10 @@ def _hits(way: _Way, side: float, level: float) -> np.ndarray:
     left *= right
     left *= way.steep
     left /= way.above if side > 0 else way.below
-    return np.asarray(np.exp(left, out=left))
+    far = left < FAR
+    np.exp(left, out=left, where=~far)  # most steps of most paths are far from a short strike
+    np.copyto(left, 0.0, where=far)
+    return left
 
 
 def _some(hits: np.ndarray) -> np.ndarray:

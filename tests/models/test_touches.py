@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models import touches
 from models.heads import GAP_MULTIPLE, OPEN_BREACH_MULTIPLE, expected_move
 from models.next_session import OPEN_SESSIONS, Opens
 from models.overnight import overnight_parts
@@ -278,3 +279,11 @@ def test_highs_and_lows_of_the_fit_become_its_days(
     )
     expected = np.array([2 * low * (low - close), 2 * high * (high - close)]) / scale**2
     np.testing.assert_allclose(path_prior.opens.reach[-1], expected, rtol=1e-9)
+
+
+def test_what_is_left_out_of_a_touch_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = _normal_paths(21, night=0.3, day=0.7, paths=2_000)
+    bounds = [(-0.3, 0.3), (-0.1, 0.08), (-0.03, 0.02), (-0.001, 0.5), (-0.06, 0.0001)]
+    told = [paths.leave(lower, upper) for lower, upper in bounds]
+    monkeypatch.setattr(touches, "FAR", -np.inf)
+    assert [paths.leave(lower, upper) for lower, upper in bounds] == told

@@ -18,7 +18,7 @@ from serving.evidence import Evidence, open_store
 from serving.ledger import Ledger
 from serving.marking import require_same_market
 from serving.quotes import ChainQuotes
-from serving.scenarios import simulate
+from serving.scenarios import horizon_of, simulate
 from serving.settings import ServingSettings
 from serving.state import StateReader
 
@@ -69,7 +69,8 @@ class TicketWriter:
         for group in same_spine(evidence):
             for low in range(0, len(group), _CHUNK):
                 part = group[low : low + _CHUNK]
-                ways, log_vix = simulate(self._bundle, self._at, part)
+                horizon = horizon_of(part, self._book, self._settings.condor)
+                ways, log_vix = simulate(self._bundle, self._at, part, horizon)
                 for place, item in enumerate(part):
                     name = f"{item.session:%Y-%m-%d}"
                     past = before(item.session, earlier, self._settings)

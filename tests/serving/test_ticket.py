@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
 
 from features.errors import DataError, RefusedError, UsageError
 from features.home import Home
+from serving import writer
 from serving.condor import MULTIPLIER
 from serving.layout import CONDOR_KEYS, TICKET_KEYS
 from serving.ledger import Ledger
 from serving.policy_table import TABLE
+from serving.scenarios import HORIZON
 from serving.score import run_scores
 from serving.texts import broker_orders, ticket_csv, ticket_text, write_ticket_files
 from serving.ticket import run_tickets, ticket
@@ -183,3 +186,12 @@ def test_no_champion_writes_nothing(home: Home) -> None:
     with Ledger.of(home) as ledger:
         assert ledger.entries("ticket") == []
     assert not home.scores.exists()
+
+
+def test_a_ticket_of_an_empty_book_is_the_same_however_far_its_paths_go(home, monkeypatch):
+    any_policy(home)
+    short = run_tickets(home, DAYS).documents
+    shutil.rmtree(home.scores)
+    monkeypatch.setattr(writer, "horizon_of", lambda *_: HORIZON)
+    assert run_tickets(home, DAYS).documents == short
+    assert any(condor["legs"] for document in short for condor in document["condors"])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from math import isfinite
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from features.errors import UsageError
 from serving.smile_inputs import DEFAULT, SESSIONS_PER_YEAR, SmileParameters, VolInputs
+from serving.smile_one import atm_of_one
 
 __all__ = ["DAYS_30", "atm_source", "atm_vol", "skew_steps"]
 
@@ -55,6 +59,11 @@ def atm_vol(
             f"`sessions` must be positive, got {days.min()}. An expired option has no "
             "volatility; settle it."
         )
+    if inputs.ndim == 0 and days.ndim == 0:
+        ends = np.asarray(band, dtype=float)
+        levels = {f.name: float(getattr(inputs, f.name)) for f in fields(inputs)}
+        found = [atm_of_one(levels, float(days), end, parameters) for end in ends.ravel().tolist()]
+        return np.array(found).reshape(ends.shape)
     pillars = _pillars(inputs, np.asarray(band, dtype=float), parameters)
     below_d, below_w = np.zeros(()), np.zeros(())
     last_d, last_w = np.zeros(()), np.zeros(())
@@ -74,6 +83,8 @@ def atm_vol(
 def atm_source(inputs: VolInputs, sessions: ArrayLike) -> NDArray[np.str_]:
     """Name the index levels that `atm_vol` rests on at that time to expiry."""
     days = np.asarray(sessions, dtype=float)
+    if inputs.ndim == 0 and days.ndim == 0:
+        return np.asarray(_source_of_one(inputs, float(days)))
     one_day = np.where(np.isfinite(inputs.vix1d), "vix1d", "vix as one day")
     nine = np.isfinite(inputs.vix9d)
     middle = np.where(
@@ -82,6 +93,17 @@ def atm_source(inputs: VolInputs, sessions: ArrayLike) -> NDArray[np.str_]:
     short = np.where(days <= 1, one_day, np.where(nine, "vix9d+vix", _join(one_day, "vix")))
     beyond = np.where(np.isfinite(inputs.vix3m) | np.isfinite(inputs.vix6m), "vix+longer", "vix")
     return np.asarray(np.where(days > DAYS_30, beyond, np.where(middle != "", middle, short)))
+
+
+def _source_of_one(inputs: VolInputs, days: float) -> str:
+    if days > DAYS_30:
+        return "vix+longer" if isfinite(inputs.vix3m) or isfinite(inputs.vix6m) else "vix"
+    one_day = "vix1d" if isfinite(inputs.vix1d) else "vix as one day"
+    if days <= 1:
+        return one_day
+    if not isfinite(inputs.vix9d):
+        return f"{one_day}+vix"
+    return f"{one_day}+vix9d" if days <= _D9 else "vix9d+vix"
 
 
 def skew_steps(inputs: VolInputs, p: SmileParameters) -> Array:

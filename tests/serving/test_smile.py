@@ -174,3 +174,18 @@ def test_cdf_of_a_flat_smile_is_lognormal():
     np.testing.assert_allclose(
         spx_cdf(strikes, 100.0, 21.0, inputs, parameters=flat), expected, atol=1e-6
     )
+
+
+@given(
+    vix=st.floats(5.0, 90.0),
+    skew=st.floats(90.0, 170.0),
+    others=st.tuples(*[st.one_of(st.none(), st.floats(5.0, 90.0))] * 4),
+    days=st.floats(0.1, 400.0),
+)
+def test_one_evening_in_floats_is_the_array_to_the_last_bit(vix, skew, others, days):
+    names = ("vix1d", "vix9d", "vix3m", "vix6m")
+    one = VolInputs.of(vix=vix, skew=skew, **dict(zip(names, others, strict=True)))
+    many = VolInputs.of(vix=[vix], skew=skew, **dict(zip(names, others, strict=True)))
+    ends = np.array([-1.0, 0.0, 1.0])
+    np.testing.assert_array_equal(atm_vol(one, days, band=ends), atm_vol(many, days, band=ends))
+    assert str(atm_source(one, days)) == str(atm_source(many, [days])[0])

@@ -80,7 +80,8 @@ def black76(
     -----
     Black (1976): ``D (F N(d1) - K N(d2))`` for a call.
     """
-    forward_, strike_, sd, sign, discount_ = _checked(forward, strike, tau, vol, call, discount)
+    # every term meets every other: the result has the broadcast shape without widening them first
+    forward_, strike_, sd, sign, discount_ = _read(forward, strike, tau, vol, call, discount)
     d1, d2 = _d1_d2(forward_, strike_, sd)
     return np.asarray(discount_ * sign * (forward_ * ndtr(sign * d1) - strike_ * ndtr(sign * d2)))
 
@@ -237,7 +238,12 @@ def _solve(target: Array, forward: Array, strike: Array, tau: Array) -> Array:
     return np.asarray(vol)
 
 
-def _checked(
+def _checked(*given: ArrayLike) -> tuple[Array, Array, Array, Array, Array]:
+    """Read the inputs and give them their broadcast shape."""
+    return (*np.broadcast_arrays(*_read(*given)),)  # type: ignore[return-value]
+
+
+def _read(
     forward: ArrayLike,
     strike: ArrayLike,
     tau: ArrayLike,
@@ -245,6 +251,7 @@ def _checked(
     call: ArrayLike,
     discount: ArrayLike,
 ) -> tuple[Array, Array, Array, Array, Array]:
+    """Read and check the inputs: forward, strike, deviation, sign of the right, discount."""
     forward_ = np.asarray(forward, dtype=float)
     strike_ = np.asarray(strike, dtype=float)
     tau_ = np.asarray(tau, dtype=float)
@@ -261,8 +268,7 @@ def _checked(
                 f"`{name}` must be {rule}, got {values[bad].flat[0]}. Check the option's inputs."
             )
     sign = np.where(np.asarray(call, dtype=bool), 1.0, -1.0)
-    sd = vol_ * np.sqrt(tau_)
-    return (*np.broadcast_arrays(forward_, strike_, sd, sign, np.asarray(discount, dtype=float)),)  # type: ignore[return-value]
+    return forward_, strike_, vol_ * np.sqrt(tau_), sign, np.asarray(discount, dtype=float)
 
 
 def _d1_d2(forward: Array, strike: Array, sd: Array) -> tuple[Array, Array]:

@@ -222,7 +222,9 @@ class Calendar:
         return slice(low, int(self._days.searchsorted(self._day(end), "right")))
 
     def _day(self, day: Any) -> np.datetime64:
-        stamp = pd.Timestamp(day).tz_localize(None)
+        stamp = day if isinstance(day, pd.Timestamp) else pd.Timestamp(day)
+        if stamp.tzinfo is not None:
+            stamp = stamp.tz_localize(None)
         if not self._first <= stamp <= self._last:  # nor is NaT
             raise UsageError(
                 f"{day} lies outside the exchange calendar, which runs from {self._first:%Y-%m-%d} "

@@ -16,7 +16,7 @@ from serving.policy import Allowance
 from serving.settings import HedgeSettings, LayerSettings
 from serving.state import MarketState
 from serving.vix_calls import call_delta, call_price, call_vol, strike_for_delta
-from serving.vix_curve import VixCurve, listed_expiries
+from serving.vix_curve import VixCurve, nearest_expiry
 from serving.vix_smile import CALENDAR_DAYS
 
 __all__ = [
@@ -130,8 +130,7 @@ def target_layer(
         The listed monthly expiry nearest to the layer's days; the listed strike whose Black-76
         delta on the future of that expiry is nearest.
     """
-    expiries = listed_expiries(curve.today)
-    expiry = min(expiries, key=lambda e: (abs((e - curve.today).days - layer.dte), e))
+    expiry = nearest_expiry(curve.today, layer.dte)
     days = (expiry - curve.today).days
     flags = []
     if abs(days - layer.dte) > settings.dte_tolerance * layer.dte:

@@ -68,9 +68,11 @@ class Pushes(Sequence[dict[str, Any]]):
 
     def value_of(self, name: str) -> float | None:
         """Value of one feature; None where null or absent."""
-        if name not in self.names:
+        try:
+            place = self.names.index(name)
+        except ValueError:
             return None
-        found = self.values[self.places == self.names.index(name)]
+        found = self.values[self.places == place]
         return None if not found.size or np.isnan(found[0]) else float(found[0])
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ from features.sessions import calendar
 from features.sources.expiries import monthly_expiries
 from serving.state import MarketState
 
-__all__ = ["VixCurve", "curve_of", "listed_expiries"]
+__all__ = ["VixCurve", "curve_of", "listed_expiries", "nearest_expiry"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,12 @@ def listed_expiries(today: pd.Timestamp, *, months: int = 10) -> tuple[pd.Timest
     expiries = _all_expiries()
     first = int(expiries.searchsorted(today, side="right"))
     return tuple(expiries[first : first + months])
+
+
+@lru_cache(maxsize=8192)
+def nearest_expiry(today: pd.Timestamp, days: int) -> pd.Timestamp:
+    """Give the listed expiry nearest to so many calendar days, the earlier one in a tie."""
+    return min(listed_expiries(today), key=lambda e: (abs((e - today).days - days), e))
 
 
 @lru_cache(maxsize=1)

@@ -45,6 +45,7 @@ class Ledger:
         self.path = path
         self.bulk = bulk
         self._connection: sqlite3.Connection | None = None
+        self._writable = False  # whether the folder was found to be, which one look settles
         self._names: dict[int, tuple[str, ...]] = {}
 
     @classmethod
@@ -280,7 +281,9 @@ class Ledger:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        Home(self.path.parent).writable(self.path.parent)
+        if not self._writable:
+            Home(self.path.parent).writable(self.path.parent)
+            self._writable = True
         connection = self._open()
         connection.execute("BEGIN IMMEDIATE")
         try:

@@ -163,11 +163,14 @@ class Fill:
     modelled: int | None
 
 
+_WRITER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain
+)
+
+
 def canonical_json(document: Any) -> str:
     """Text of a document: keys in their own order, no NaN, the same bytes every time."""
-    return json.dumps(
-        document, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain
-    )
+    return _WRITER.encode(document)
 
 
 def entry_of(row: Sequence[Any], names: Callable[[int], tuple[str, ...]]) -> Entry:

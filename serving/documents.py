@@ -98,8 +98,8 @@ def _document(
         "novelty_threshold": _number(answer.novelty_threshold),
         "missing_features": lacking,
         "translation": translation_fields(bundle.translation, item.features, at),
-        "spx_close": _number(item.history["spx_close"].iloc[item.place]),
-        "vix_close": _number(item.history["vix_close"].iloc[item.place]),
+        "spx_close": _number(float(item.recent("spx_close", 1)[0])),
+        "vix_close": _number(float(item.recent("vix_close", 1)[0])),
     }
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.errors import DataError, UsageError
 from features.home import Home
@@ -43,6 +44,8 @@ class Evidence:
         SHA-256 of all of it.
     names : tuple of str
         Names of the features, one tuple for all rows of a table.
+    columns : mapping of str to array
+        Columns of `history`, shared with it.
     """
 
     session: pd.Timestamp
@@ -52,11 +55,16 @@ class Evidence:
     place: int
     digest: str
     names: tuple[str, ...]
+    columns: Mapping[str, NDArray[np.float64]] = field(repr=False)
 
     @property
     def spine(self) -> pd.DataFrame:
         """History up to the session."""
         return self.history.iloc[: self.place + 1]
+
+    def recent(self, name: str, sessions: int) -> NDArray[np.float64]:
+        """Give one column of the last few sessions, this one last."""
+        return self.columns[name][max(self.place + 1 - sessions, 0) : self.place + 1]
 
     def values(self) -> dict[str, float | None]:
         """Give the feature row as a mapping; None where null."""
@@ -219,6 +227,7 @@ def _evidence(
     closes = _bytes_ready(spine.to_numpy(dtype=float))
     values = _bytes_ready(frame.to_numpy(dtype=float))
     columns = tuple(map(str, frame.columns))
+    history = {str(name): spine[name].to_numpy(dtype=float) for name in spine.columns}
     names = ",".join([*columns, *map(str, spine.columns)])
     header = hashlib.sha256(f"{at};{names}".encode())
     rows = frame.index.get_indexer(pd.DatetimeIndex([s for s, _ in group]))
@@ -243,6 +252,7 @@ def _evidence(
                 place=int(place),
                 digest=digest.hexdigest(),
                 names=columns,
+                columns=history,
             )
         )
     return out

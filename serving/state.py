@@ -154,8 +154,7 @@ class StateReader:
         Timing: rows with ``available_at <= cutoff``, in the version that stood then.
         """
         session, cutoff = evidence.session, evidence.cutoff
-        recent = evidence.spine.iloc[-_RECENT:]
-        high, low, spx, vix = (recent[name].to_numpy(dtype=float) for name in _BAR)
+        high, low, spx, vix = (evidence.recent(name, _RECENT) for name in _BAR)
         closes = self._closes(session, cutoff)
         typical = (float(high[-1]) + float(low[-1]) + float(spx[-1])) / 3
         return MarketState(

@@ -94,7 +94,14 @@ def listed_expiries(today: pd.Timestamp, *, months: int = 10) -> tuple[pd.Timest
 @lru_cache(maxsize=8192)
 def nearest_expiry(today: pd.Timestamp, days: int) -> pd.Timestamp:
     """Give the listed expiry nearest to so many calendar days, the earlier one in a tie."""
-    return min(listed_expiries(today), key=lambda e: (abs((e - today).days - days), e))
+    listed = listed_expiries(today)
+    off = [abs(ahead - days) for ahead in _days_ahead(today)]
+    return listed[off.index(min(off))]
+
+
+@lru_cache(maxsize=8192)
+def _days_ahead(today: pd.Timestamp) -> tuple[int, ...]:
+    return tuple((expiry - today).days for expiry in listed_expiries(today))
 
 
 @lru_cache(maxsize=1)

@@ -13,13 +13,7 @@ from typing import Any
 from features.home import Home
 from serving.ledger_file import open_file
 from serving.pushes import pack, without_pushes
-from serving.records import (
-    ENTRY_COLUMNS,
-    Entry,
-    Fill,
-    canonical_json,
-    entry_of,
-)
+from serving.records import ENTRY_COLUMNS, Entry, Fill, canonical_json, entry_of
 
 __all__ = ["Entry", "Fill", "Ledger", "canonical_json", "ledger_path"]
 
@@ -79,6 +73,7 @@ class Ledger:
         document: dict[str, Any],
         reason: str,
         now: str,
+        text: str | None = None,
     ) -> tuple[Entry, bool]:
         """Record a document once.
 
@@ -92,6 +87,8 @@ class Ledger:
             Kept when this turns out to be a revision.
         now : str
             UTC time of the recording; never part of the document.
+        text : str, optional
+            Canonical JSON of the document, where it was written already.
 
         Returns
         -------
@@ -108,13 +105,13 @@ class Ledger:
                 if row[5] == inputs_hash:
                     return entry_of(row, self._named), False
             revision = len(found)
-            told = {
-                **document,
-                "revision": revision,
-                "revision_reason": reason if revision else None,
-            }
+            added = {"revision": revision, "revision_reason": reason if revision else None}
+            told = {**document, **added}
             packed = pack(told)
-            text = canonical_json(told if packed is None else without_pushes(told))
+            if text is None:
+                text = canonical_json(told if packed is None else without_pushes(told))
+            else:
+                text = f"{text[:-1]},{canonical_json(added)[1:]}"
             place = None if packed is None else self._place_of(packed[0])
             entry = Entry(
                 kind=kind,

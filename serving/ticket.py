@@ -31,6 +31,7 @@ __all__ = ["TicketRun", "run_tickets", "ticket", "ticket_or_refusal"]
 
 Progress = Callable[[float, str], None]
 
+_UNSIGNED = '{"signal_id":null'
 _REASON = "the inputs of this ticket differ from those first recorded"
 
 
@@ -201,8 +202,7 @@ def _record(
     run = TicketRun([], 0, 0)
     until = pd.Timestamp(bundle.until)
     for document in tickets:
-        digest = hashlib.sha256(canonical_json(document).encode()).hexdigest()
-        signed = {**document, "signal_id": digest[:16]}
+        signed, text, digest = _signed(document)
         entry, new = ledger.record(
             kind="ticket",
             session=document["session"],
@@ -211,6 +211,7 @@ def _record(
             inputs_hash=digest,
             in_sample=pd.Timestamp(document["session"]) <= until,
             document=signed,
+            text=text,
             reason=_REASON,
             now=now.isoformat(),
         )
@@ -218,6 +219,16 @@ def _record(
         run.recorded += new
         run.repeated += not new
     return run
+
+
+def _signed(document: dict[str, Any]) -> tuple[dict[str, Any], str, str]:
+    """Give a ticket its id, the first digits of its hash; also its text and the hash."""
+    text = canonical_json(document)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    # the first key is the id, null so far: what follows it is not written a second time
+    rest = text.removeprefix(_UNSIGNED)
+    signal = digest[:16]
+    return {**document, "signal_id": signal}, f'{{"signal_id":"{signal}"{rest}', digest
 
 
 def _after_data_begins(home: Home, session: pd.Timestamp) -> bool:

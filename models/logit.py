@@ -14,7 +14,7 @@ import numpy as np
 
 from features.errors import DataError
 
-__all__ = ["RidgeLogit", "logit", "sigmoid"]
+__all__ = ["RidgeLogit", "Standardised", "logit", "sigmoid"]
 
 MAX_STEPS = 60
 CLIP = 1e-6
@@ -31,6 +31,44 @@ def logit(p: np.ndarray | float, *, clip: float = CLIP) -> np.ndarray:
     """Log odds, with probabilities clipped to ``[clip, 1 - clip]``."""
     p = np.clip(np.asarray(p, float), clip, 1.0 - clip)
     return np.asarray(np.log(p) - np.log1p(-p))
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """Training columns cut to their range, centred and scaled; fits of several ridges share one.
+
+    Parameters
+    ----------
+    z : ndarray, shape (n, k)
+        The columns.
+    centre, scale, low, high : ndarray
+        Mean, standard deviation and range before.
+    """
+
+    z: np.ndarray
+    centre: np.ndarray
+    scale: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def of(
+        cls, x: np.ndarray, *, weight: np.ndarray | None = None, winsor: float = 0.0
+    ) -> Standardised:
+        """Standardise columns without NaN; see `RidgeLogit.fit`."""
+        x = np.asarray(x, float)
+        if winsor > 0:
+            low, high = _tails(x, winsor)
+            x = np.clip(x, low, high)
+        else:
+            low, high = np.full(x.shape[1], -np.inf), np.full(x.shape[1], np.inf)
+        centre = _mean(x, weight)
+        z = x - centre
+        spread = np.sqrt(_mean(z**2, weight))
+        # A constant column keeps scale one and, by the penalty, coefficient zero.
+        scale = np.where(spread > 1e-12, spread, 1.0)
+        z /= scale
+        return cls(z, centre, scale, low, high)
 
 
 @dataclass(frozen=True)
@@ -60,7 +98,7 @@ class RidgeLogit:
     @classmethod
     def fit(
         cls,
-        x: np.ndarray,
+        x: np.ndarray | Standardised,
         y: np.ndarray,
         *,
         names: tuple[str, ...],
@@ -76,7 +114,7 @@ class RidgeLogit:
         Parameters
         ----------
         x : ndarray, shape (n, k)
-            Columns without NaN.
+            Columns without NaN; or standardised already, with the same `weight` and `winsor`.
         y : ndarray
             0 or 1.
         l2 : float
@@ -95,37 +133,36 @@ class RidgeLogit:
         DataError
             If there is no row, or one class only.
         """
-        x, y = np.asarray(x, float), np.asarray(y, float)
+        y = np.asarray(y, float)
         if y.size == 0 or y.min() == y.max():
             raise DataError(
                 "a logistic fit needs both outcomes in its rows, got one or none. "
                 "Give it a longer training span."
             )
         w = np.ones(y.size) if weight is None else np.asarray(weight, float)
-        if winsor > 0:
-            low, high = np.quantile(x, [winsor, 1.0 - winsor], axis=0)
-        else:
-            low, high = np.full(x.shape[1], -np.inf), np.full(x.shape[1], np.inf)
-        x = np.clip(x, low, high)
-        centre = np.average(x, axis=0, weights=w)
-        spread = np.sqrt(np.average((x - centre) ** 2, axis=0, weights=w))
-        # A constant column keeps scale one and, by the penalty, coefficient zero.
-        scale = np.where(spread > 1e-12, spread, 1.0)
-        z = (x - centre) / scale
-        b0, coef = _newton(z, y, w, offset, l2, penalised, intercept)
-        return cls(names, centre, scale, low, high, b0, coef)
+        if not isinstance(x, Standardised):
+            x = Standardised.of(x, weight=weight, winsor=winsor)
+        b0, coef = _newton(x.z, y, w, offset, l2, penalised, intercept)
+        return cls(names, x.centre, x.scale, x.low, x.high, b0, coef)
 
     def parts(self, x: np.ndarray) -> np.ndarray:
         """Log odds that each column adds, shape (n, k); zero where the value is null."""
-        z = (np.minimum(np.maximum(x, self.low), self.high) - self.centre) / self.scale
-        return np.asarray(np.where(np.isnan(z), 0.0, z) * self.coef)
+        # One array throughout: fresh memory for each step costs more than the step.
+        z = np.maximum(x, self.low)
+        np.minimum(z, self.high, out=z)
+        z -= self.centre
+        z /= self.scale
+        np.copyto(z, 0.0, where=np.isnan(z))
+        z *= self.coef
+        return z
 
     def log_odds(self, x: np.ndarray) -> np.ndarray:
         """Log odds of each row; the sum runs in column order, so a row alone gives the same."""
         parts = self.parts(x)
-        terms = np.empty((parts.shape[0], parts.shape[1] + 1))
-        terms[:, 0], terms[:, 1:] = self.intercept, parts
-        return np.asarray(np.add.accumulate(terms, axis=1)[:, -1])
+        total = np.full(len(parts), self.intercept)
+        for j in range(parts.shape[1]):
+            total += parts[:, j]
+        return total
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers; infinite bounds become null."""
@@ -159,6 +196,27 @@ class RidgeLogit:
         )
 
 
+def _mean(x: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    return np.asarray(x.mean(axis=0) if weight is None else np.average(x, axis=0, weights=weight))
+
+
+def _tails(x: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Quantiles `share` and `1 - share` of each column, to the last bit those of `np.quantile`.
+
+    Only the tails are set in order, one after the other, which takes a quarter of the time.
+    """
+    columns, last = np.array(x.T, order="C"), len(x) - 1
+    ends = []
+    for place in (last * share, last * (1.0 - share)):
+        before = int(place)
+        columns.partition(before, axis=1)
+        a = columns[:, before]
+        b = columns[:, before + 1 :].min(axis=1) if before < last else a
+        gap, t = b - a, place - before
+        ends.append(b - gap * (1.0 - t) if t >= 0.5 else a + gap * t)
+    return ends[0], ends[1]
+
+
 def _newton(
     z: np.ndarray,
     y: np.ndarray,
@@ -176,6 +234,7 @@ def _newton(
     # A trace of ridge keeps the system solvable when a column is constant.
     penalty += 1e-8
     base = np.zeros(n) if offset is None else np.asarray(offset, float)
+    scaled = np.empty_like(design)
     beta = np.zeros(design.shape[1])
     if intercept and offset is None:
         beta[0] = float(logit(np.average(y, weights=w)))
@@ -191,7 +250,8 @@ def _newton(
     value, p = at(beta)
     for _ in range(MAX_STEPS):
         gradient = design.T @ (w * (p - y)) + 2.0 * penalty * beta
-        hessian = (design * (w * p * (1.0 - p))[:, None]).T @ design + np.diag(2.0 * penalty)
+        np.multiply(design, (w * p * (1.0 - p))[:, None], out=scaled)
+        hessian = scaled.T @ design + np.diag(2.0 * penalty)
         step = np.linalg.solve(hessian, gradient)
         size = 1.0
         new, p = at(beta - step)

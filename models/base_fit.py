@@ -24,6 +24,7 @@ from models.offset import (
     expert_names,
     fit_experts,
     lean_on_prior,
+    offset_columns,
     stack_weights,
 )
 from models.scores import log_loss
@@ -99,6 +100,8 @@ class Base:
 def at_moment(sample: Sample, base: Base) -> tuple[Sample, Base]:
     """Keep the rows whose session has the moment: what the boosters learn from."""
     mine = sample.where >= 0
+    if mine.all():
+        return sample, base
     place = np.cumsum(mine) - 1
     rows = Sample(
         sample.rows[mine],
@@ -120,18 +123,14 @@ def fit_base(key: HeadKey, sample: Sample, settings: ModelSettings) -> Base:
     folds = tuple(block_folds(len(sample.y), settings.blocks, key.horizon + 1))
     names = expert_names(key)
     said = np.empty((len(sample.y), len(names)))
-    experts = []
+    experts, told = [], []
+    columns = offset_columns(sample.inputs, sample.prior)
     for fit, held in folds:
-        some = fit_experts(
-            key,
-            sample.inputs.iloc[fit],
-            sample.prior[fit],
-            sample.y[fit],
-            sample.log_variance[fit],
-        )
-        inputs, prior = sample.inputs.iloc[held], sample.prior[held]
+        told.append({name: column[fit] for name, column in columns.items()})
+        unseen = {name: column[held] for name, column in columns.items()}
+        some = fit_experts(key, told[-1], sample.y[fit], sample.log_variance[fit])
         for j, name in enumerate(names):
-            said[held, j] = some[name].log_odds(inputs, prior)
+            said[held, j] = some[name].from_columns(unseen)
         experts.append(some)
     weights = stack_weights(said, sample.y, penalty=settings.stack_penalty)
     alone = logit(sample.prior, clip=1e-4)
@@ -141,10 +140,7 @@ def fit_base(key: HeadKey, sample: Sample, settings: ModelSettings) -> Base:
     return Base(
         folds,
         offsets,
-        tuple(
-            offset.log_odds(sample.inputs.iloc[fit], sample.prior[fit])
-            for offset, (fit, _) in zip(offsets, folds, strict=True)
-        ),
+        tuple(offset.from_columns(own) for offset, own in zip(offsets, told, strict=True)),
         trust * (said @ weights) + (1.0 - trust) * alone,
         {n: log_loss(sample.y, sigmoid(said[:, j])) for j, n in enumerate(names)},
     )

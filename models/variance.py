@@ -55,9 +55,11 @@ class LogVariance:
     spread: float
 
     @classmethod
-    def fit(cls, key: HeadKey, inputs: pd.DataFrame, target: np.ndarray) -> LogVariance:
-        """Fit on rows whose target is known; inputs must not be null."""
-        x = inputs[list(VARIANCE)].to_numpy(float)
+    def fit(
+        cls, key: HeadKey, columns: Mapping[str, np.ndarray], target: np.ndarray
+    ) -> LogVariance:
+        """Fit on rows whose target is known; the columns must not be null."""
+        x = np.array([columns[name] for name in VARIANCE]).T
         centre, spread = x.mean(axis=0), x.std(axis=0)
         scale = np.where(spread > 1e-12, spread, 1.0)
         z, mean = (x - centre) / scale, float(target.mean())

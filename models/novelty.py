@@ -77,5 +77,5 @@ class Novelty:
 
 def _distance(z: np.ndarray, whiten: np.ndarray) -> np.ndarray:
     # One matrix-vector product a row: its rounding does not depend on the other rows.
-    squares = [float(np.sum((whiten @ row) ** 2)) for row in z]
-    return np.asarray(np.sqrt(np.array(squares) / z.shape[1]))
+    white = np.matmul(whiten, z[:, :, None])[:, :, 0]
+    return np.asarray(np.sqrt(np.sum(white**2, axis=1) / z.shape[1]))

@@ -12,6 +12,9 @@ from models.settings import ModelSettings
 
 __all__ = ["Booster", "Matrix", "fit_booster", "parameters"]
 
+# Rows of so many fits are kept binned: the members of three heads.
+REMEMBERED = 15
+
 
 @dataclass(frozen=True)
 class Booster:
@@ -66,12 +69,13 @@ class Matrix:
         self.asked = values if asked is None else asked
         self.settings = settings
         self._binned: Any = None
+        self._parts: dict[bytes, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_binned": None}
+        return {**vars(self), "_binned": None, "_parts": {}}
 
     def rows(self, rows: np.ndarray) -> Any:
-        """Binned rows, sharing the bins of the whole."""
+        """Binned rows, sharing the bins of the whole; heads with the same rows share them too."""
         import lightgbm
 
         if self._binned is None:
@@ -87,7 +91,14 @@ class Matrix:
             self._binned = lightgbm.Dataset(
                 self.values, label, params=parameters, free_raw_data=True
             ).construct()
-        return self._binned.subset(np.sort(rows))
+        asked = rows.tobytes()
+        part = self._parts.pop(asked, None)
+        if part is None:
+            part = self._binned.subset(np.sort(rows)).construct()
+        self._parts[asked] = part
+        if len(self._parts) > REMEMBERED:
+            self._parts.pop(next(iter(self._parts)))
+        return part
 
 
 def parameters(settings: ModelSettings, rows: int, seed: int) -> dict[str, Any]:
@@ -142,7 +153,7 @@ def fit_booster(
     """
     import lightgbm
 
-    data = matrix.rows(rows).construct()
+    data = matrix.rows(rows)
     data.set_label(y)
     data.set_init_score(offset)
     booster = lightgbm.train(

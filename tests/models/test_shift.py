@@ -235,6 +235,24 @@ def test_drawn_values_come_from_the_column_and_rows_stay_together() -> None:
     assert not np.isnan(later).any()
 
 
+def test_heads_on_the_same_rows_share_their_bins_and_not_their_trees() -> None:
+    from models.boosters import Matrix, fit_booster
+
+    rng, settings = _rng(8), ModelSettings(rounds=20)
+    x = rng.standard_normal((900, 5))
+    heads = [(rng.random(900) < sigmoid(x[:, j])).astype(float) for j in range(2)]
+    rows, start = np.arange(100, 900), np.zeros(800)
+    matrix = Matrix(x, settings)
+    assert matrix.rows(rows) is matrix.rows(rows.copy())
+    assert matrix.rows(rows) is not matrix.rows(rows[1:])
+    shared = [fit_booster(matrix, rows, y[rows], start + j, settings, seed=j).text
+              for j, y in enumerate(heads)]  # fmt: skip
+    alone = [fit_booster(Matrix(x, settings), rows, y[rows], start + j, settings, seed=j).text
+             for j, y in enumerate(heads)]  # fmt: skip
+    assert shared == alone
+    assert shared[0] != shared[1]
+
+
 def test_contributions_equal_the_kernel_of_shap() -> None:
     """LightGBM's own values against shap's C code, which shares nothing with it."""
     from models.boosters import Matrix, fit_booster

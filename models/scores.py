@@ -173,14 +173,17 @@ def stationary_indices(
             f"`mean_block` must be 1 or more, got {mean_block}. Use {MIN_BLOCK} or more."
         )
     generator = np.random.Generator(np.random.PCG64(seed))
-    starts = (generator.random((repeats, n)) * n).astype(np.int32)
+    first = generator.random((repeats, n))
     fresh = generator.random((repeats, n)) < 1.0 / mean_block
     fresh[:, 0] = True
-    # Position of the newest block start at or before each column.
+    # A block runs from its start to the next: its rows are its columns, all moved alike.
+    starts = np.flatnonzero(fresh)
     column = np.arange(n, dtype=np.int32)
-    newest = np.maximum.accumulate(np.where(fresh, column, 0), axis=1)
-    first = np.take_along_axis(starts, newest, axis=1)
-    return np.asarray((first + (column - newest)) % n, dtype=np.int32)
+    moved = (first.ravel()[starts] * n).astype(np.int32) - column[starts % n]
+    rows = np.repeat(moved, np.diff(starts, append=fresh.size)).reshape(repeats, n)
+    rows += column
+    rows[rows >= n] -= n
+    return rows
 
 
 def bootstrap_ratio(

@@ -76,6 +76,17 @@ def test_stationary_indices_are_blocks_of_the_stated_mean_length() -> None:
         stationary_indices(10, mean_block=0.5)
 
 
+def test_stationary_indices_equal_a_slow_loop() -> None:
+    n, block, repeats = 40, 5.0, 30
+    rng = np.random.Generator(np.random.PCG64(3))
+    first, fresh = rng.random((repeats, n)), rng.random((repeats, n))
+    for k, row in enumerate(stationary_indices(n, mean_block=block, repeats=repeats, seed=3)):
+        at = 0
+        for j in range(n):
+            at = int(first[k, j] * n) if j == 0 or fresh[k, j] < 1.0 / block else (at + 1) % n
+            assert row[j] == at
+
+
 def test_bootstrap_interval_covers_the_truth_of_a_dependent_series() -> None:
     """An AR(1) of mean 0: the block interval covers about as often as said, the plain one not."""
     rng = np.random.Generator(np.random.PCG64(7))

@@ -21,6 +21,7 @@ from training.plan import Plan
 from training.settings import TrainingSettings
 from training.translation import SKILL_COLUMNS, translation_study
 from training.walk_forward import scored_rows
+from training.workers import Crew
 
 if TYPE_CHECKING:
     from models.translation import Translation
@@ -86,8 +87,14 @@ def answer(
     inputs: Inputs,
     settings: TrainingSettings,
     looked: Look,
+    crew: Crew | None = None,
 ) -> Answers:
     """Score the walk-forward and draw up every table.
+
+    Parameters
+    ----------
+    crew : Crew, optional
+        Who scores the heads; this process by default.
 
     Raises
     ------
@@ -98,7 +105,7 @@ def answer(
     translation = looked.translation
     groups, verdicts = _groups(results, plan, inputs.datasets, settings)
     tables = {
-        "skill": skill_table(oos, settings),
+        "skill": skill_table(oos, settings, each=(crew or Crew()).map),
         "groups": groups,
         "group_verdicts": verdicts,
         "direction": looked.direction,

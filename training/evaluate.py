@@ -7,8 +7,9 @@ about which baseline happened to win a draw.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,11 @@ SKILL_COLUMNS = (
     "ece",
 )
 ROUNDING = 1e-12
+
+#: `map`, or what deals the heads to processes.
+Each = Callable[
+    [Callable[[pd.DataFrame], dict[str, Any]], Sequence[pd.DataFrame]], Iterable[dict[str, Any]]
+]
 
 
 @dataclass(frozen=True)
@@ -149,13 +155,15 @@ def baselines_compared(oos: pd.DataFrame) -> dict[str, Any]:
     return {"compared": compared, "left_out": left_out}
 
 
-def skill_table(oos: pd.DataFrame, settings: TrainingSettings) -> pd.DataFrame:
+def skill_table(oos: pd.DataFrame, settings: TrainingSettings, *, each: Each = map) -> pd.DataFrame:
     """Score every (moment, head, horizon) of the out-of-sample rows.
 
     Parameters
     ----------
     oos : DataFrame
         As written to ``oos_path``: session, at, head, horizon, y, p, prior, climatology, ``b_*``.
+    each : callable
+        Maps over the heads, which do not depend on each other.
 
     Returns
     -------
@@ -167,16 +175,14 @@ def skill_table(oos: pd.DataFrame, settings: TrainingSettings) -> pd.DataFrame:
     *Timing:* every probability was made by a model that knew no label ending after its fold's
     `until`.
     """
-    records = [
-        _score(str(at), str(head), int(str(horizon)), rows, settings)
-        for (at, head, horizon), rows in oos.groupby(["at", "head", "horizon"], sort=False)
-    ]
+    heads = [rows for _, rows in oos.groupby(["at", "head", "horizon"], sort=False)]
+    records = each(partial(_score, settings), heads)
     return pd.DataFrame(records, columns=[*SKILL_COLUMNS, "p_value"])
 
 
-def _score(
-    at: str, head: str, horizon: int, rows: pd.DataFrame, settings: TrainingSettings
-) -> dict[str, Any]:
+def _score(settings: TrainingSettings, rows: pd.DataFrame) -> dict[str, Any]:
+    at, head, horizon = (rows[name].iloc[0] for name in ("at", "head", "horizon"))
+    horizon = int(horizon)
     y = rows["y"].to_numpy(dtype=float)
     p = rows["p"].to_numpy(dtype=float)
     model = log_loss_rows(y, p)
@@ -185,8 +191,8 @@ def _score(
     won = gain(reference, model, climatology, horizon=horizon, settings=settings)
     both = 0.0 < y.mean() < 1.0
     return {
-        "at": at,
-        "head": head,
+        "at": str(at),
+        "head": str(head),
         "horizon": horizon,
         "from": f"{rows['session'].min():%Y-%m-%d}",
         "to": f"{rows['session'].max():%Y-%m-%d}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from features.bands import BAND_EDGES, BAND_NAMES
 from models.scores import calibration_bins, log_loss_rows
 from training.diagnostics import alarms, lead_times
 from training.evaluate import best_baseline
+from training.workers import Crew
 
-__all__ = ["draw_all"]
+__all__ = ["Pictures", "draw_all"]
 
 INK, CALM, WARM, GREY = "#1f2a36", "#2b7a9b", "#c8553d", "#9aa5b1"
 TOGETHER = "together"
@@ -22,12 +24,39 @@ VIX_FLOOR = 5.0
 BAND_TINTS = ("#e8f1f5", "#f4f1e6", "#f7e3d4", "#f2cfc6")
 
 
+class Pictures:
+    """Pictures that a crew draws while the run goes on.
+
+    Parameters
+    ----------
+    crew : Crew
+        Who draws them.
+    easel : Path
+        Folder where they stand until they are hung.
+    """
+
+    def __init__(self, crew: Crew, easel: Path) -> None:
+        self.crew = crew
+        self.easel = easel
+        self._drawn: list[Future[list[Path]]] = []
+
+    def draw(self, pictures: Callable[..., list[Path]], *given: Any) -> None:
+        """Hand over some of them: a function of the folder and what is `given`."""
+        self._drawn.append(self.crew.submit(pictures, self.easel, *given))
+
+    def hang(self, folder: Path) -> None:
+        """Wait for all of them and move them to their place."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for drawn in self._drawn:
+            for picture in drawn.result():
+                picture.replace(folder / picture.name)
+
+
 def draw_all(
     folder: Path,
     oos: pd.DataFrame,
     spine: pd.DataFrame,
     tables: Mapping[str, pd.DataFrame],
-    *,
     primary: tuple[str, ...],
 ) -> list[Path]:
     """Draw every picture that the out-of-sample rows allow.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,8 @@ from training.inputs import Inputs, check_until, config_hash, gather
 from training.jobs import Result
 from training.judge import ask_gates, decide
 from training.plan import Plan, make_plan
+from training.plots import Pictures, draw_all
+from training.plots_reasons import draw_reasons
 from training.promote import read_champion, set_champion
 from training.records import run_folder
 from training.report import RetrainReport, clean, rewrite_report
@@ -99,7 +100,7 @@ def retrain(
         tuning.settings if tuning else home.config_section("models")
     )
     day, spine = check_until(home, until)
-    tell = progress or _silent
+    tell = progress or (lambda fraction, what: None)
     with alone(home, settings, tell), crew(processes) as hands:
         chosen = tuple(ats or settings.moments)
         inputs = gather(home, day, spine, chosen, crew=hands, progress=_part(tell, 0.0, 0.12))
@@ -128,6 +129,7 @@ class _Run:
 
         group_of = {name: feature.group for name, feature in CATALOG.items()} if groups else None
         with staging(self.home) as self.stage:
+            self.pictures = Pictures(self.crew, self.stage / "plots")
             plan = make_plan(
                 self.inputs,
                 self.settings,
@@ -148,7 +150,7 @@ class _Run:
             )
             self._stage("fits")
             self.tell(0.88, "skill tables")
-            answers = answer(results, plan, self.inputs, self.settings, self.looked)
+            answers = answer(results, plan, self.inputs, self.settings, self.looked, self.crew)
             if self.tuning:
                 answers.tables["trials"] = pd.DataFrame(self.tuning.table)
             self._stage("tables")
@@ -165,7 +167,6 @@ class _Run:
     def _seen(self, result: Result) -> None:
         """Write and explain the candidate as soon as its last moment is fitted."""
         from models.bundle import load_bundle
-        from training.plots_reasons import draw_reasons
 
         if result.forecaster is None:
             return
@@ -177,12 +178,13 @@ class _Run:
         self.reasons = recent_contributions(load_bundle(self.candidate), dataset)
         mine = {key: self.reasons[key] for key in self.settings.primary if key in self.reasons}
         recent = dataset.features.tail(RECENT_SESSIONS)
-        self.drawn: Future[list[Path]] = self.crew.submit(
-            draw_reasons, self.stage / "plots", mine, recent
-        )
+        self.pictures.draw(draw_reasons, mine, recent)
 
     def _finish(self, plan: Plan, answers: Answers) -> RetrainReport:
         self.tell(0.91, "gates")
+        self.pictures.draw(
+            draw_all, answers.oos, self.inputs.spine, answers.tables, self.settings.primary
+        )
         champion = read_champion(self.home)
         gates = ask_gates(
             self.home,
@@ -204,8 +206,7 @@ class _Run:
         folder = record(
             self.home, report, self.inputs, answers, self.settings, self.model, self._config()
         )
-        for picture in self.drawn.result():
-            picture.replace(folder / "plots" / picture.name)
+        self.pictures.hang(folder / "plots")
         if promoted:
             set_champion(
                 self.home,
@@ -294,7 +295,3 @@ class _Run:
 
 def _part(tell: Progress, low: float, high: float) -> Progress:
     return lambda fraction, what: tell(low + fraction * (high - low), what)
-
-
-def _silent(fraction: float, what: str) -> None:
-    return None

@@ -1,4 +1,4 @@
-"""What a run leaves on disk for a person: a note, the catalogue of its features, tables, plots."""
+"""What a run leaves on disk for a person: a note, the catalogue of its features, tables."""
 
 from __future__ import annotations
 
@@ -29,14 +29,12 @@ def record(
     model: Any,
     config: dict[str, Any],
 ) -> Path:
-    """Write the run's folder: report, out-of-sample rows, tables and plots."""
-    from training.plots import draw_all
-
+    """Write the run's folder: report, out-of-sample rows and tables."""
     dataset, tables = next(iter(inputs.datasets.values())), answers.tables
     last = dataset.features.tail(1)
     history = inputs.spine.loc[: last.index[-1]].tail(EXAMPLE_SESSIONS)
     revision = git_revision(PROJECT_ROOT)
-    folder = write_run(
+    return write_run(
         home,
         report,
         run_details(report, inputs, tables["skill"], settings, model.to_json(), revision=revision),
@@ -45,8 +43,6 @@ def record(
         tables=tables | {"features": catalogue_table(dataset.features)},
         config=config,
     )
-    draw_all(folder / "plots", answers.oos, inputs.spine, tables, primary=settings.primary)
-    return folder
 
 
 def run_details(

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.plots import draw_all
+from training.plots import Pictures, draw_all
 from training.plots_reasons import draw_reasons, explanation
+from training.workers import crew
 
 PNG = b"\x89PNG"
 
@@ -65,6 +66,20 @@ def test_every_picture_is_a_png(world: Any, oos: pd.DataFrame, tmp_path: Path) -
         "event_study",
     }
     assert all(path.read_bytes().startswith(PNG) for path in drawn)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_pictures_hang_once_all_are_drawn(
+    world: Any, oos: pd.DataFrame, tmp_path: Path, processes: int
+) -> None:
+    none = pd.DataFrame({"gain": []})
+    tables = {"groups": none, "group_verdicts": none, "event_study": none}
+    with crew(processes) as hands:
+        pictures = Pictures(hands, tmp_path / "easel")
+        pictures.draw(draw_all, oos, world.spine, tables, ("shift_up_5",))
+        pictures.hang(tmp_path / "plots")
+    assert not list((tmp_path / "easel").iterdir())
+    assert len(list((tmp_path / "plots").glob("*.png"))) == 4
 
 
 def test_reasons_show_features_alone_and_leave_a_silent_head_out(

@@ -125,6 +125,7 @@ def gather(
     crew, tell = crew or Crew(), progress or (lambda fraction, what: None)
     tell(0.0, "features")
     tables = {at: crew.submit(_table, store, known[at], until, as_of) for at in ats}
+    data_hash = _data_hash(store, as_of)
     # closes alone drive the prior and the baselines' filters: they are the same at every moment
     tell(0.2, "path prior")
     prior = walk_forward_prior(spine, each=crew.map)
@@ -145,7 +146,7 @@ def gather(
             features, spine, at, prior=prior, latent=latent, evening=evening
         )
     datasets = {at: datasets[at] for at in ats}
-    return Inputs(until, as_of, spine, datasets, _data_hash(store, as_of), events)
+    return Inputs(until, as_of, spine, datasets, data_hash, events)
 
 
 def _table(store: MarketStore, at: Any, until: pd.Timestamp, as_of: pd.Timestamp) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from features.home import PROJECT_ROOT, Home
@@ -117,21 +118,18 @@ def catalogue_table(features: pd.DataFrame) -> pd.DataFrame:
     """List the features of a run with their definition and the span in which they are known."""
     from features.catalog import CATALOG
 
-    known = features.notna()
+    known = features.notna().to_numpy()
+    some = known.any(axis=0)
+    days = pd.DatetimeIndex(features.index).strftime("%Y-%m-%d").to_numpy()
+    first, last = known.argmax(axis=0), len(days) - 1 - known[::-1].argmax(axis=0)
     return pd.DataFrame(
         {
             "name": features.columns,
             "group": [CATALOG[str(c)].group for c in features.columns],
             "unit": [CATALOG[str(c)].unit for c in features.columns],
             "definition": [CATALOG[str(c)].definition for c in features.columns],
-            "first": [
-                f"{known.index[known[c]].min():%Y-%m-%d}" if known[c].any() else ""
-                for c in features
-            ],
-            "last": [
-                f"{known.index[known[c]].max():%Y-%m-%d}" if known[c].any() else ""
-                for c in features
-            ],
-            "known": known.sum().to_numpy(),
+            "first": np.where(some, days[first], ""),
+            "last": np.where(some, days[last], ""),
+            "known": known.sum(axis=0),
         }
     )

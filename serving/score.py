@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BULK_SESSIONS",
     "ScoreRun",
+    "collector_paused",
     "due_sessions",
     "run_scores",
     "score",
@@ -90,6 +93,23 @@ def score(
     return run_scores(home, sessions, at).documents
 
 
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Keep Python from looking for cycles of references, inside a ``with`` or a decorated function.
+
+    A run builds a few hundred thousand objects that stay to its end and four a session in cycles;
+    looking them all over again and again takes a tenth of a cold score.
+    """
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+@collector_paused()
 def run_scores(
     home: Home,
     sessions: pd.DatetimeIndex | Sequence[Any],

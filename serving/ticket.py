@@ -19,7 +19,7 @@ from serving.evidence import gather, moment_of, open_store
 from serving.ledger import Entry, Ledger, canonical_json
 from serving.quotes import ChainQuotes, read_quotes
 from serving.refused import Lack, refused_ticket
-from serving.score import BULK_SESSIONS, score_sessions, scored_parts
+from serving.score import BULK_SESSIONS, collector_paused, score_sessions, scored_parts
 from serving.settings import load_settings
 from serving.texts import write_ticket_files
 from serving.writer import TicketWriter
@@ -108,6 +108,7 @@ def ticket_or_refusal(
         return document, [f"stormpetrel: {error}"]
 
 
+@collector_paused()
 def run_tickets(
     home: Home,
     sessions: pd.DatetimeIndex,

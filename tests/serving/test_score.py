@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import math
 import subprocess
@@ -13,7 +14,7 @@ from features.home import Home
 from features.store import MarketStore
 from serving.ledger import Ledger, canonical_json
 from serving.reasons import explain_rows
-from serving.score import due_sessions, run_scores, score
+from serving.score import collector_paused, due_sessions, run_scores, score
 
 DAY = "2023-01-18"
 
@@ -130,3 +131,17 @@ def test_the_scoring_path_is_light(home: Home) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+def test_the_collector_runs_again_after_a_run_that_fails() -> None:
+    with pytest.raises(UsageError), collector_paused():
+        assert not gc.isenabled()
+        raise UsageError("a run that fails")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with collector_paused():
+            pass
+        assert not gc.isenabled(), "who had it off keeps it off"
+    finally:
+        gc.enable()

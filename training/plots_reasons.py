@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,21 @@ def draw_reasons(
             FigureCanvasAgg(figure)
             axis = figure.subplots()
             extra = {"plot_size": None} if kind == "beeswarm" else {}
-            picture(what, max_display=SHOWN, show=False, ax=axis, **extra)
+            with _same_jitter():
+                picture(what, max_display=SHOWN, show=False, ax=axis, **extra)
             axis.set_title(f"{head}: what moved it, last {len(found)} scored sessions, log odds")
             path = folder / f"shap_{kind}_{head}.png"
             figure.savefig(path, dpi=110, metadata={"Software": None})
             drawn.append(path)
     return drawn
+
+
+@contextmanager
+def _same_jitter() -> Iterator[None]:
+    """Seed numpy's global generator, from which shap spreads its dots, and put it back."""
+    before = np.random.get_state()  # noqa: NPY002 - shap takes no generator
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002

@@ -96,3 +96,5 @@ def test_reasons_show_features_alone_and_leave_a_silent_head_out(
     drawn = draw_reasons(tmp_path, {"up": loud, "down": silent}, world.features)
     assert {path.name for path in drawn} == {"shap_bar_up.png", "shap_beeswarm_up.png"}
     assert all(path.read_bytes().startswith(PNG) for path in drawn)
+    again = draw_reasons(tmp_path / "again", {"up": loud}, world.features)
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in drawn]

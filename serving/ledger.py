@@ -88,7 +88,7 @@ class Ledger:
         now : str
             UTC time of the recording; never part of the document.
         text : str, optional
-            Canonical JSON of the document, where it was written already.
+            Canonical JSON of the document, where it was written already; pushes are packed anyway.
 
         Returns
         -------
@@ -108,7 +108,7 @@ class Ledger:
             added = {"revision": revision, "revision_reason": reason if revision else None}
             told = {**document, **added}
             packed = pack(told)
-            if text is None:
+            if text is None or packed is not None:
                 text = canonical_json(told if packed is None else without_pushes(told))
             else:
                 text = f"{text[:-1]},{canonical_json(added)[1:]}"

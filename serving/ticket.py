@@ -227,7 +227,7 @@ def _signed(document: dict[str, Any]) -> tuple[dict[str, Any], str, str]:
     text = canonical_json(document)
     digest = hashlib.sha256(text.encode()).hexdigest()
     # the first key is the id, null so far: what follows it is not written a second time
-    rest = text.removeprefix(_UNSIGNED)
+    _, rest = text.split(_UNSIGNED, 1)
     signal = digest[:16]
     return {**document, "signal_id": signal}, f'{{"signal_id":"{signal}"{rest}', digest
 

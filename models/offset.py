@@ -66,10 +66,6 @@ class Expert:
     model: RidgeLogit | None
     variance: LogVariance | None = None
 
-    def log_odds(self, inputs: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
-        """Log odds of each row of the structural inputs; `prior` is a probability."""
-        return self.from_columns(offset_columns(inputs, prior))
-
     def from_columns(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Log odds from columns by name, among them ``prior``, the prior's log odds."""
         if self.model is None:
@@ -100,10 +96,6 @@ class Offset:
 
     weights: dict[str, float]
     experts: dict[str, Expert]
-
-    def log_odds(self, inputs: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
-        """Weighted log odds; experts without weight are not asked."""
-        return self.from_columns(offset_columns(inputs, prior))
 
     def from_columns(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Weighted log odds from what `offset_columns` gives."""

@@ -15,7 +15,7 @@ import pandas as pd
 
 from models.blocks import block_folds
 from models.heads import HeadKey
-from models.logit import logit, sigmoid
+from models.logit import sigmoid
 from models.offset import (
     PRIOR,
     Expert,
@@ -25,6 +25,7 @@ from models.offset import (
     fit_experts,
     lean_on_prior,
     offset_columns,
+    prior_log_odds,
     stack_weights,
 )
 from models.scores import log_loss
@@ -133,7 +134,7 @@ def fit_base(key: HeadKey, sample: Sample, settings: ModelSettings) -> Base:
             said[held, j] = some[name].from_columns(unseen)
         experts.append(some)
     weights = stack_weights(said, sample.y, penalty=settings.stack_penalty)
-    alone = logit(sample.prior, clip=1e-4)
+    alone = prior_log_odds(sample.prior)
     trust = earned_trust(sample.y, key.horizon)
     shares = lean_on_prior(dict(zip(names, map(float, weights), strict=True)), trust)
     offsets = tuple(Offset(shares, {**some, PRIOR: Expert(None)}) for some in experts)

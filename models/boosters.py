@@ -138,6 +138,7 @@ def fit_booster(
     settings: ModelSettings,
     *,
     seed: int,
+    shares: bool = False,
 ) -> Booster:
     """Boost the log odds `offset` towards `y`.
 
@@ -145,6 +146,8 @@ def fit_booster(
     ----------
     rows : ndarray of int
         Rows of `matrix`, ascending; `y` and `offset` are theirs.
+    shares : bool
+        `y` are shares between 0 and 1 instead of labels; the loss is the same.
 
     Notes
     -----
@@ -156,8 +159,9 @@ def fit_booster(
     data = matrix.rows(rows)
     data.set_label(y)
     data.set_init_score(offset)
+    objective = {"objective": "cross_entropy"} if shares else {}
     booster = lightgbm.train(
-        parameters(settings, len(y), seed),
+        parameters(settings, len(y), seed) | objective,
         data,
         num_boost_round=settings.rounds,
         keep_training_booster=True,  # it is read once, as text; else it would be written twice

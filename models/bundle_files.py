@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from models.baselines import baseline_from_json
 from models.boosters import Booster
 from models.forecaster import Forecaster, HeadModel, head_table
 from models.heads import parse_key
+from models.mover import Mover, move_of
 from models.novelty import Novelty
 from models.paths import PathPrior
 from models.settings import ModelSettings
@@ -24,10 +25,11 @@ from models.translation import Translation
 
 __all__ = ["FORMAT", "MANIFEST", "json_bytes", "read_moment", "read_translation", "write_bundle"]
 
-FORMAT = 6
+FORMAT = 7
 MANIFEST = "manifest.json"
 _RUN = "run.json"
 _TRANSLATION = "translation.json"
+_MOVER = "mover_"
 
 
 def write_bundle(
@@ -124,8 +126,11 @@ def _moment_files(at: str, forecaster: Forecaster, documents: dict[str, bytes]) 
             "until": forecaster.until,
             "prior": forecaster.prior.to_json(),
             "novelty": forecaster.novelty.to_json(),
+            "movers": {name: mover.to_json() for name, mover in forecaster.movers.items()},
         }
     )
+    for name, mover in forecaster.movers.items():
+        _trees(f"{at}/{_MOVER}{name}", mover.boosters, documents)
     for name, head in forecaster.heads.items():
         documents[f"{at}/{name}.json"] = json_bytes(
             {
@@ -137,8 +142,16 @@ def _moment_files(at: str, forecaster: Forecaster, documents: dict[str, bytes]) 
                 "boosters": 0 if head.shift is None else len(head.shift.boosters),
             }
         )
-        for k, booster in enumerate(head.shift.boosters if head.shift else ()):
-            documents[f"{at}/{name}.{k}.lgb"] = booster.text.encode()
+        _trees(f"{at}/{name}", head.shift.boosters if head.shift else (), documents)
+
+
+def _trees(name: str, boosters: Sequence[Booster], documents: dict[str, bytes]) -> None:
+    for k, booster in enumerate(boosters):
+        documents[f"{name}.{k}.lgb"] = booster.text.encode()
+
+
+def _read_trees(name: str, count: int, raw: Mapping[str, bytes]) -> tuple[Booster, ...]:
+    return tuple(Booster(raw[f"{name}.{k}.lgb"].decode()) for k in range(count))
 
 
 def read_moment(
@@ -146,6 +159,11 @@ def read_moment(
 ) -> Forecaster:
     """Read one moment from the files of a bundle."""
     moment = json.loads(raw[f"{at}/moment.json"])
+    movers: dict[str, Mover] = {}
+    for name, told in moment["movers"].items():
+        trees = _read_trees(f"{at}/{_MOVER}{name}", settings.blocks, raw)
+        _check_features(f"{at}/{_MOVER}{name}", told, trees, feature_names)
+        movers[name] = Mover.from_json(told, trees)
     heads: dict[str, HeadModel] = {}
     for file in raw:
         if not file.startswith(f"{at}/") or not file.endswith(".json"):
@@ -154,14 +172,15 @@ def read_moment(
         if name == "moment":
             continue
         document = json.loads(raw[file])
-        texts = [raw[f"{at}/{name}.{k}.lgb"].decode() for k in range(document["boosters"])]
-        boosters = tuple(Booster(text) for text in texts)
+        boosters = _read_trees(f"{at}/{name}", document["boosters"], raw)
         shift = document["shift"]
         _check_features(f"{at}/{name}", shift, boosters, feature_names)
         key = parse_key(name)
+        move = move_of(key)
+        mover = None if move is None else movers.get(move[0])
         heads[name] = HeadModel(
             key=key,
-            shift=None if shift is None else ShiftModel.from_json(shift, boosters),
+            shift=None if shift is None else ShiftModel.from_json(shift, boosters, mover),
             baselines={n: baseline_from_json(b) for n, b in document["baselines"].items()},
             rows=document["rows"],
             first=document["first"],

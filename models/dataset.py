@@ -10,6 +10,7 @@ import pandas as pd
 from features.errors import DataError
 from models.heads import HeadKey, head_keys
 from models.labels import labels
+from models.ranks import walk_forward_ranks
 from models.structural import IVTS, structural_inputs
 from models.yearly import walk_forward_prior
 
@@ -32,6 +33,8 @@ class Dataset:
         Labels and their last sessions, over the spine.
     prior : DataFrame
         Walk-forward path prior over the spine; training rows read it, forecasts do not.
+    ranks : DataFrame
+        Where what came stands among its paths (`models.ranks`), over the spine; as much a label.
     inputs : DataFrame
         Structural inputs over the spine, and what the filters of `models.latent` know where they
         were given.
@@ -43,6 +46,7 @@ class Dataset:
     labels: pd.DataFrame
     label_end: pd.DataFrame
     prior: pd.DataFrame
+    ranks: pd.DataFrame
     inputs: pd.DataFrame = field(repr=False)
 
     def keys(self) -> list[HeadKey]:
@@ -56,6 +60,7 @@ def make_dataset(
     at: str = "evening",
     *,
     prior: pd.DataFrame | None = None,
+    ranks: pd.DataFrame | None = None,
     latent: pd.DataFrame | None = None,
     evening: pd.DataFrame | None = None,
     paths: int = 1000,
@@ -71,6 +76,8 @@ def make_dataset(
     prior : DataFrame, optional
         From `walk_forward_prior(spine)`; it is the same at every moment, so several moments
         can share one. Computed when absent (seconds for thirty years).
+    ranks : DataFrame, optional
+        From `walk_forward_ranks(spine)`, shared and computed likewise.
     latent : DataFrame, optional
         From `walk_forward_latent(spine)`; without it the baselines that filter a latent state are
         not fitted.
@@ -92,13 +99,15 @@ def make_dataset(
     y, end = labels(spine)
     if prior is None:
         prior = walk_forward_prior(spine, paths=paths)
+    if ranks is None:
+        ranks = walk_forward_ranks(spine, paths=paths)
     inputs = moment_inputs(spine, features)
     if evening is not None and IVTS in evening.columns:
         elsewhere = ~spine.index.isin(features.index)
         inputs.loc[elsewhere, IVTS] = np.log(evening[IVTS].reindex(spine.index[elsewhere]))
     if latent is not None:
         inputs = inputs.join(latent)
-    return Dataset(at, features, spine, y, end, prior, inputs)
+    return Dataset(at, features, spine, y, end, prior, ranks, inputs)
 
 
 def moment_inputs(spine: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """Why a forecast says what it says, in log odds that add up.
 
-The structural offset is the start; each feature's exact TreeSHAP value (averaged over members),
-the boosters' expected value and the coherence term are the rest; sigmoid of the sum is the
-probability.
+The structural start (offset, halfway to the path prior where that is moved) comes first; each
+feature's exact TreeSHAP value (averaged over members, boosters and movers together), the trees'
+expected value, calibration and coherence are the rest; sigmoid of the sum is the probability.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
+from models.columns import taken
 from models.dataset import moment_inputs
-from models.forecaster import Forecaster, HeadModel, HeadOdds
+from models.forecaster import Forecaster, HeadModel, HeadOdds, of_head
 from models.logit import logit, sigmoid
-from models.shift import taken
 from models.state import REACH
 
 __all__ = [
@@ -140,10 +140,16 @@ def explain_rows(
     odds = forecaster.odds(features, spine, inputs=inputs)
     distance = forecaster.novelty.distance(inputs)
     columns: list[list[HeadForecast]] = [[] for _ in range(len(features))]
+    movers = {} if fallback else forecaster.movers
+    pushes = {name: mover.contributions(features) for name, mover in movers.items()}
     for name, head in forecaster.heads.items():
-        rate = head.baselines["climatology"].predict(inputs, odds[name].prior).tolist()
-        told = _prior_alone if fallback else _with_reasons
-        for into, one in zip(columns, told(head, odds[name], rate, features), strict=True):
+        part = odds[name]
+        rate = head.baselines["climatology"].predict(inputs, part.prior).tolist()
+        if fallback:
+            told = _prior_alone(head, part, rate)
+        else:
+            told = _with_reasons(head, part, rate, features, of_head(pushes, head))
+        for into, one in zip(columns, told, strict=True):
             into.append(one)
     return [
         SessionForecast(
@@ -158,9 +164,7 @@ def explain_rows(
     ]
 
 
-def _prior_alone(
-    head: HeadModel, part: HeadOdds, rate: list[float], features: pd.DataFrame
-) -> Iterator[HeadForecast]:
+def _prior_alone(head: HeadModel, part: HeadOdds, rate: list[float]) -> Iterator[HeadForecast]:
     """Answer with the path prior."""
     start = logit(part.prior)
     p, base = sigmoid(start).tolist(), start.tolist()
@@ -175,9 +179,13 @@ def _prior_alone(
 
 
 def _with_reasons(
-    head: HeadModel, part: HeadOdds, rate: list[float], features: pd.DataFrame
+    head: HeadModel,
+    part: HeadOdds,
+    rate: list[float],
+    features: pd.DataFrame,
+    moved: np.ndarray | None,
 ) -> Iterator[HeadForecast]:
-    """Answer with the model, each feature's push beside it."""
+    """Answer with the model, each feature's push beside it; `moved` are those of its mover."""
     n, key = len(features), head.key
     names: tuple[str, ...] = ()
     pushes, bias, shown = np.zeros((n, 0)), np.zeros(n), np.zeros((n, 0))
@@ -187,7 +195,9 @@ def _with_reasons(
         pushes = np.zeros((n, len(names)))
         # trees are slow to explain, and a head that is not asked has nothing to say
         asked = features if part.asked.all() else features[part.asked]
-        pushes[part.asked], bias[part.asked] = head.shift.contributions(asked)
+        pushes[part.asked], bias[part.asked] = head.shift.contributions(
+            asked, None if moved is None else moved[part.asked]
+        )
     names = (*names, BOOSTER_BIAS, CALIBRATION, COHERENCE)
     pushes = np.column_stack([pushes, bias, part.calibration, part.coherence])
     shown = np.column_stack([shown, np.full((n, 3), np.nan)])

@@ -21,13 +21,16 @@ from models.base_fit import Base, Sample, at_moment, fit_base
 from models.baselines import Baseline, fit_baselines
 from models.blocks import block_folds
 from models.boosters import Matrix
+from models.columns import Columns
 from models.dataset import Dataset, training_rows
 from models.forecaster import Forecaster, HeadModel
 from models.heads import HEADS, HeadKey
+from models.mover import Mover, move_of
+from models.mover_fit import fit_mover
 from models.novelty import Novelty
 from models.paths import PathPrior
+from models.ranks import complete_ranks
 from models.settings import ModelSettings
-from models.shift import Columns
 from models.shift_fit import fit_shift, unboosted
 from models.variance import log_realised_ahead
 
@@ -36,6 +39,9 @@ __all__ = ["Ground", "fit_forecaster", "lay_ground"]
 MIN_ROWS = 250
 MIN_OF_EACH = 10
 MIN_OF_EACH_MEMBER = 5
+
+# By quantity: its mover, and how far that moves every row of the feature table.
+_Moved = dict[str, tuple[Mover, np.ndarray] | None]
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,8 @@ class Ground:
         Fitted up to `until`.
     heads : tuple
         Training rows, structural base (none where too few rows) and baselines of each head.
+    ranks : DataFrame
+        Where what came stands among the prior's paths, as far as it had come at `until`.
     novelty : Novelty
         Distance from the training rows.
     """
@@ -68,6 +76,7 @@ class Ground:
     until: pd.Timestamp
     prior: PathPrior
     heads: tuple[_HeadGround, ...]
+    ranks: pd.DataFrame
     novelty: Novelty
 
     def fit(self, features: pd.DataFrame, settings: ModelSettings) -> Forecaster:
@@ -85,8 +94,9 @@ class Ground:
         matrix = Matrix(columns.drawn(known, seed=settings.seed), settings, columns.values(known))
         young = known[list(columns.young)]
         with _one_thread():
+            moved = self._movers(known.index, columns, matrix, settings)
             heads = {
-                head.key.id: _fit_head(self.at, head, young, columns, matrix, settings)
+                head.key.id: _fit_head(self.at, head, young, columns, matrix, settings, moved)
                 for head in self.heads
             }
         return Forecaster(
@@ -98,6 +108,21 @@ class Ground:
             novelty=self.novelty,
             feature_names=tuple(features.columns),
         )
+
+    def _movers(
+        self,
+        sessions: pd.Index,
+        columns: Columns,
+        matrix: Matrix,
+        settings: ModelSettings,
+    ) -> _Moved:
+        """Fit the mover of every quantity that a head of the ground asks about."""
+        asked = [move[0] for head in self.heads if (move := move_of(head.key)) is not None]
+        ranks = self.ranks.reindex(sessions)
+        return {
+            name: fit_mover(name, ranks[name].to_numpy(float), columns, matrix, settings)
+            for name in dict.fromkeys(asked)
+        }
 
 
 def lay_ground(
@@ -146,7 +171,9 @@ def lay_ground(
             _head_ground(dataset, key, until, settings, laid, light=light)
             for key in (dataset.keys() if heads is None else heads)
         )
-    return Ground(dataset.at, until, prior, grounds, Novelty.fit(dataset.inputs.loc[:until]))
+    ranks = complete_ranks(dataset.ranks, until)
+    novelty = Novelty.fit(dataset.inputs.loc[:until])
+    return Ground(dataset.at, until, prior, grounds, ranks, novelty)
 
 
 def fit_forecaster(
@@ -212,15 +239,18 @@ def _fit_head(
     columns: Columns,
     matrix: Matrix,
     settings: ModelSettings,
+    movers: _Moved,
 ) -> HeadModel:
     rows, shift = head.sample.rows, None
     if head.base is not None:
         sample, base = at_moment(head.sample, head.base)
+        move = move_of(head.key)
+        moved = None if move is None else movers[move[0]]
         if _enough(sample.y, base.folds):
             x = young.iloc[sample.where]
-            shift = fit_shift(head.key, sample, base, x, columns, matrix, settings, at=at)
+            shift = fit_shift(head.key, sample, base, x, columns, matrix, settings, moved, at=at)
         else:
-            shift = unboosted(head.key, base)
+            shift = unboosted(head.key, base, moved[0] if moved else None)
     return HeadModel(
         key=head.key,
         shift=shift,

@@ -15,12 +15,13 @@ from models.dataset import Dataset, moment_inputs
 from models.heads import HeadKey
 from models.interval import PRIOR_CLIP, interval, jackknife
 from models.logit import logit, sigmoid
+from models.mover import Mover, move_of
 from models.novelty import Novelty
 from models.paths import PathPrior
 from models.settings import ModelSettings
 from models.shift import ShiftModel
 
-__all__ = ["Forecaster", "HeadModel", "HeadOdds", "head_table"]
+__all__ = ["Forecaster", "HeadModel", "HeadOdds", "head_table", "of_head"]
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,16 @@ class Forecaster:
     novelty: Novelty
     feature_names: tuple[str, ...]
 
+    @property
+    def movers(self) -> dict[str, Mover]:
+        """Movers of the moment, by quantity."""
+        out: dict[str, Mover] = {}
+        for head in self.heads.values():
+            move = move_of(head.key)
+            if move is not None and head.shift is not None and head.shift.mover is not None:
+                out[move[0]] = head.shift.mover
+        return out
+
     def odds(
         self,
         features: pd.DataFrame,
@@ -150,10 +161,12 @@ class Forecaster:
             laws = self.prior.laws(members=intervals)
             told = self.prior.told_by(laws, spine, sessions, self.at)
         priors, *others = told
+        moves = {name: mover.moves(features) for name, mover in self.movers.items()}
         parts = {}
         for name, head in self.heads.items():
             members = np.array([other[name] for other in others])
-            parts[head.key] = _part(head.shift, features, inputs, priors[name], members)
+            move = of_head(moves, head)
+            parts[head.key] = _part(head.shift, features, inputs, priors[name], members, move)
         fixes = coherent_log_odds({k: part.before_coherence() for k, part in parts.items()})
         out = {}
         for key, part in parts.items():
@@ -223,8 +236,17 @@ def _part(
     inputs: pd.DataFrame,
     prior: np.ndarray,
     members: np.ndarray,
+    moves: np.ndarray | None,
 ) -> _Part:
-    """Ask one head; `members` is the prior by its members, without rows where none is wanted."""
+    """Ask one head.
+
+    Parameters
+    ----------
+    members : ndarray, shape (members, rows)
+        The prior by its members; without rows where none is wanted.
+    moves : ndarray, shape (members, rows), or None
+        What the mover of the head says.
+    """
     n, asked = len(prior), ~np.isnan(prior)
     base = np.full(n, np.nan)
     correction, calibration = np.zeros(n), np.zeros(n)
@@ -240,13 +262,21 @@ def _part(
             base[asked], half = logit(prior[asked]), prior_half
         else:
             base[asked], starts = shift.starts(some, prior[asked], own)
-            added = shift.added(x)
+            added = shift.added(x, None if moves is None else moves[:, asked])
             boosted = shift.boosted(x, added)
             correction[asked] = boosted + shift.young(x)
             calibration[asked] = shift.calibrated(base[asked] + boosted)
             if len(own):
                 half[asked] = jackknife(shift.members(starts, added))
     return _Part(asked, prior, base, correction, calibration, half, prior_half)
+
+
+def of_head(told: Mapping[str, np.ndarray], head: HeadModel) -> np.ndarray | None:
+    """Take what the mover of a head says; None where it has none."""
+    move = move_of(head.key)
+    if move is None or head.shift is None or head.shift.mover is None:
+        return None
+    return told[move[0]]
 
 
 def head_table(forecaster: Forecaster) -> Mapping[str, Any]:
@@ -259,6 +289,7 @@ def head_table(forecaster: Forecaster) -> Mapping[str, Any]:
             "weights": head.shift.offsets[0].weights if head.shift else None,
             "window": head.shift is not None and head.shift.window is not None,
             "share": head.shift.share if head.shift else None,
+            "moved": head.shift.mover.share if head.shift and head.shift.mover else 0.0,
             "calibrated": head.shift is not None and head.shift.calibration is not None,
         }
         for name, head in forecaster.heads.items()

@@ -120,6 +120,11 @@ class Offset:
         )
 
 
+def prior_log_odds(prior: np.ndarray) -> np.ndarray:
+    """Log odds of the path prior; a share of a thousand paths is never taken for certain."""
+    return logit(prior, clip=1e-4)
+
+
 def offset_columns(
     inputs: pd.DataFrame | Mapping[str, np.ndarray], prior: np.ndarray
 ) -> dict[str, np.ndarray]:
@@ -135,7 +140,7 @@ def offset_columns(
     if isinstance(inputs, pd.DataFrame):
         values = np.asfortranarray(inputs.to_numpy(float))
         inputs = {str(name): values[:, j] for j, name in enumerate(inputs.columns)}
-    return {**inputs, PRIOR: logit(prior, clip=1e-4)}
+    return {**inputs, PRIOR: prior_log_odds(prior)}
 
 
 def expert_names(key: HeadKey) -> tuple[str, ...]:

@@ -32,6 +32,9 @@ class ModelSettings:
         Share of training rows in which a feature must be known to be used.
     stack_penalty : float
         Pull of the experts' weights to equal ones, nats of log loss.
+    share_penalty : float
+        Pull of the share that is kept of a head's boosters to the whole, nats of log loss for all
+        of the way.
     open_rows : int
         Newest rows on which a head that needs the open is fitted: the recorded opening print of
         the index has changed its nature more than once (until 2006 it repeats the last close).
@@ -54,6 +57,7 @@ class ModelSettings:
     max_bin: int = 63
     min_share: float = KNOWN_SHARE
     stack_penalty: float = 0.002
+    share_penalty: float = 0.005
     open_rows: int = 1000
     paths: int = 1000
     seed: int = 7

@@ -1,8 +1,9 @@
 """Fit the shift model of one head, every choice made on rows that the judged member has not seen.
 
-From the structural base (`models.base_fit`) each member is boosted on its own rows. What the
-members say about unseen rows chooses how much of the boosters' correction to keep, down to nothing,
-and whether to recalibrate.
+From the structural base (`models.base_fit`) each member is boosted on its own rows. Where the head
+has a mover, half of the forecast is the moved path prior, and base and boosters are the other half.
+What the members say about unseen rows chooses how much of the boosters' correction to keep, down to
+nothing, and whether to recalibrate.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ import pandas as pd
 from models.base_fit import Base, Sample
 from models.boosters import Booster, Matrix, fit_booster
 from models.calibration import calibration_term, fit_calibration
+from models.columns import Columns
 from models.heads import HeadKey
 from models.logit import sigmoid
+from models.mover import Mover, move_of
+from models.mover_fit import SHARES
+from models.offset import prior_log_odds
 from models.scores import log_loss
 from models.settings import ModelSettings
-from models.shift import Columns, ShiftModel
+from models.shift import MOVED, ShiftModel
 from models.window import fit_window, window_columns
 
-__all__ = ["SHARES", "fit_shift", "unboosted"]
-
-# How much of the boosters' correction may be kept.
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+__all__ = ["fit_shift", "unboosted"]
 
 
 def fit_shift(
@@ -34,6 +36,7 @@ def fit_shift(
     columns: Columns,
     matrix: Matrix,
     settings: ModelSettings,
+    moved: tuple[Mover, np.ndarray] | None = None,
     *,
     at: str = "evening",
 ) -> ShiftModel:
@@ -47,6 +50,9 @@ def fit_shift(
         Young features of the rows.
     columns, matrix
         Features of the moment and their binned values.
+    moved : (Mover, ndarray), optional
+        Mover of the head's quantity, and its move of every row of `matrix` by the member that has
+        not seen the row.
 
     Notes
     -----
@@ -68,11 +74,18 @@ def fit_shift(
             )
             corrections[held] = booster.log_odds(matrix.asked[sample.where[held]])
             boosters.append(booster)
-    losses = {s: log_loss(sample.y, sigmoid(base.unseen + s * corrections)) for s in SHARES}
-    share = min(SHARES, key=lambda s: losses[s])
+    start, weight, mover = base.unseen, 1.0, None
+    move = move_of(key)
+    if moved is not None and move is not None:
+        mover, told = moved
+        prior = prior_log_odds(sample.prior) + move[1] * told[sample.where]
+        start, weight = (1.0 - MOVED) * base.unseen + MOVED * prior, 1.0 - MOVED
+    losses = {s: log_loss(sample.y, sigmoid(start + s * weight * corrections)) for s in SHARES}
+    # a few years cannot tell the shares apart, and then all of the correction is the better guess
+    share = min(SHARES, key=lambda s: losses[s] + settings.share_penalty * (1.0 - s) ** 2)
     choice = {f"expert_{n}": loss for n, loss in base.losses.items()}
     choice |= {f"share_{s}": loss for s, loss in losses.items()}
-    unseen = base.unseen + share * corrections
+    unseen = start + share * weight * corrections
     later = base.folds[-1][1]
     calibration, compared = fit_calibration(
         unseen, sample.y, later=later, gap=gap, horizon=key.horizon
@@ -85,21 +98,26 @@ def fit_shift(
         columns=columns,
         offsets=base.offsets,
         boosters=tuple(boosters) if share > 0 else (),
-        share=share,
+        share=share * weight,
+        mover=mover,
         calibration=calibration,
         window=window,
         choice=choice | compared | tried,
     )
 
 
-def unboosted(key: HeadKey, base: Base) -> ShiftModel:
-    """Take the structural base as it is, where too few sessions have the moment to add to it."""
+def unboosted(key: HeadKey, base: Base, mover: Mover | None) -> ShiftModel:
+    """Take the structural base alone, where too few sessions of the moment have a label.
+
+    A mover learns from all sessions of the moment, so where there is one it moves the prior still.
+    """
     return ShiftModel(
         key=key,
-        columns=Columns((), np.empty(0), ()),
+        columns=Columns((), np.empty(0), ()) if mover is None else mover.columns,
         offsets=base.offsets,
         boosters=(),
         share=0.0,
+        mover=mover,
         calibration=None,
         window=None,
         choice={f"expert_{name}": loss for name, loss in base.losses.items()},

@@ -23,7 +23,7 @@ from models.heads import (
 )
 from models.walk import Draws, Laws, Starts, walk
 
-__all__ = ["STEPS", "PathOdds", "simulate_odds", "simulate_paths"]
+__all__ = ["STEPS", "PathOdds", "in_pieces", "simulate_odds", "simulate_paths"]
 
 STEPS = max(EVENING_HORIZONS)
 CHUNK_CELLS = 24_000
@@ -76,7 +76,7 @@ class PathOdds:
 def simulate_odds(start: Starts, draws: Draws, laws: Laws) -> PathOdds:
     """Count, over the paths of each session, how often each head's event happens."""
     n, paths = len(start.vix), draws.ret.shape[1]
-    done = _in_pieces(n, paths, lambda piece: _count(start.part(piece), draws, laws.part(piece)))
+    done = in_pieces(n, paths, lambda piece: _count(start.part(piece), draws, laws.part(piece)))
 
     def join(name: str) -> dict[int, np.ndarray]:
         return {h: np.concatenate([getattr(d, name)[h] for d in done]) for h in EVENING_HORIZONS}
@@ -149,11 +149,11 @@ def simulate_paths(
 
         walk(start.part(piece), draws, laws.part(piece), see, steps=steps)
 
-    _in_pieces(n, paths, run)
+    in_pieces(n, paths, run)
     return np.moveaxis(returns, 0, 2), np.moveaxis(vix, 0, 2), np.moveaxis(scales, 0, 2)
 
 
-def _in_pieces(n: int, paths: int, run: Callable[[slice], Made]) -> list[Made]:
+def in_pieces(n: int, paths: int, run: Callable[[slice], Made]) -> list[Made]:
     """Deal sessions to threads in pieces that the cache holds."""
     rows = max(1, CHUNK_CELLS // paths)
     pieces = [slice(i, min(i + rows, n)) for i in range(0, n, rows)]

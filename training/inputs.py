@@ -114,6 +114,7 @@ def gather(
     from features.store import MarketStore
     from models.dataset import make_dataset
     from models.latent import lacking, walk_forward_latent
+    from models.ranks import walk_forward_ranks
     from models.yearly import walk_forward_prior
 
     known = moments(home)
@@ -129,6 +130,7 @@ def gather(
     # closes alone drive the prior and the baselines' filters: they are the same at every moment
     tell(0.2, "path prior")
     prior = walk_forward_prior(spine, each=crew.map)
+    ranks = walk_forward_ranks(spine, each=crew.map)
     tell(0.6, "baselines")
     latent = walk_forward_latent(spine, each=crew.map) if lacking() is None else None
     datasets: dict[str, Any] = {}
@@ -143,7 +145,7 @@ def gather(
         features = features[[c for c in kept if not known_of[c].per_event]]
         evening = datasets["evening"].features if "evening" in datasets else None
         datasets[at] = make_dataset(
-            features, spine, at, prior=prior, latent=latent, evening=evening
+            features, spine, at, prior=prior, ranks=ranks, latent=latent, evening=evening
         )
     datasets = {at: datasets[at] for at in ats}
     return Inputs(until, as_of, spine, datasets, data_hash, events)

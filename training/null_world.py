@@ -70,6 +70,7 @@ def permute_labels(labels: pd.DataFrame, *, seed: int, block: int = BLOCK_SESSIO
     Parameters
     ----------
     labels : DataFrame, shape (sessions, heads)
+        Or ranks, which with the same seed go the way of the labels.
     block : int
         Sessions of a block, longer than any horizon; the last block may be shorter.
     """
@@ -125,6 +126,7 @@ def simulated_datasets(
     from features.sources.tidy import import_folder
     from features.store import MarketStore
     from models.dataset import make_dataset
+    from models.ranks import walk_forward_ranks
     from models.yearly import walk_forward_prior
 
     simulate(folder / "files", years=years, seed=seed, link=link, crypto_years=years)
@@ -132,7 +134,10 @@ def simulated_datasets(
     import_folder(store, folder / "files", now=pd.Timestamp.now(tz="UTC"))
     prices = spine(store)
     prior = walk_forward_prior(prices, paths=paths)
-    return {at: make_dataset(build(store, at=at), prices, at, prior=prior) for at in ats}
+    ranks = walk_forward_ranks(prices, paths=paths)
+    return {
+        at: make_dataset(build(store, at=at), prices, at, prior=prior, ranks=ranks) for at in ats
+    }
 
 
 def null_run(
@@ -164,7 +169,11 @@ def null_run(
     worlds = dict(datasets)
     if seed is not None:
         worlds = {
-            at: replace(data, labels=permute_labels(data.labels, seed=seed))
+            at: replace(
+                data,
+                labels=permute_labels(data.labels, seed=seed),
+                ranks=permute_labels(data.ranks, seed=seed),
+            )
             for at, data in datasets.items()
         }
     share = 0.0 if model is None else model.min_share

@@ -13,6 +13,7 @@ from models.fitting import fit_forecaster
 from models.forecaster import Forecaster
 from models.heads import HeadKey
 from models.paths import PathPrior
+from models.ranks import walk_forward_ranks
 from models.settings import ModelSettings
 from models.yearly import walk_forward_prior
 
@@ -111,7 +112,12 @@ def market_prior(spine: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def fitted(spine: pd.DataFrame, market_prior: pd.DataFrame) -> Fitted:
-    dataset = make_dataset(make_features(spine), spine, prior=market_prior)
+def market_ranks(spine: pd.DataFrame) -> pd.DataFrame:
+    return walk_forward_ranks(spine, paths=200, min_sessions=821)
+
+
+@pytest.fixture(scope="session")
+def fitted(spine: pd.DataFrame, market_prior: pd.DataFrame, market_ranks: pd.DataFrame) -> Fitted:
+    dataset = make_dataset(make_features(spine), spine, prior=market_prior, ranks=market_ranks)
     until = pd.Timestamp(spine.index[1600])
     return Fitted(dataset, fit_forecaster(dataset, until=until, settings=SMALL, heads=HEADS), until)

@@ -112,9 +112,16 @@ def test_a_fit_reads_nothing_after_until(fitted):
     spine.loc[after, ["spx_open", "spx_close", "spx_high", "spx_low"]] *= 1.7
     spine.loc[after, "vix_close"] = 55.0
     from models.dataset import make_dataset
+    from models.ranks import walk_forward_ranks
 
-    twisted = make_dataset(fitted.dataset.features, spine, prior=fitted.dataset.prior)
-    keys = [HeadKey("shift_up", 5), HeadKey("expansion", 5)]
+    twisted = make_dataset(
+        fitted.dataset.features,
+        spine,
+        prior=fitted.dataset.prior,
+        ranks=walk_forward_ranks(spine, paths=200, min_sessions=821),
+    )
+    assert not twisted.ranks.loc[: fitted.until].equals(fitted.dataset.ranks.loc[: fitted.until])
+    keys = [HeadKey("shift_down", 5), HeadKey("expansion", 5), HeadKey("breach_down", 1)]
     settings = fitted.forecaster.settings
     days = fitted.dataset.features.loc[: fitted.until].index[-60:-40]
     one = fit_forecaster(fitted.dataset, until=fitted.until, settings=settings, heads=keys)

@@ -15,6 +15,8 @@ from models.coherence import coherent_log_odds
 from models.dataset import make_dataset, training_rows
 from models.fitting import fit_forecaster, lay_ground
 from models.heads import HeadKey
+from models.offset import prior_log_odds
+from models.shift import MOVED
 
 UP = [HeadKey("shift_up", h) for h in (5, 10, 21)]
 
@@ -32,7 +34,10 @@ def _table(forecaster: Any) -> list[Any]:
         )
         for name, h in forecaster.heads.items()
     ]
-    return [forecaster.prior.to_json(), forecaster.novelty.to_json(), heads]
+    movers = [
+        (name, m.to_json(), [b.text for b in m.boosters]) for name, m in forecaster.movers.items()
+    ]
+    return [forecaster.prior.to_json(), forecaster.novelty.to_json(), heads, movers]
 
 
 def test_training_rows_end_by_until(fitted: Any) -> None:
@@ -97,7 +102,14 @@ def test_a_moment_that_few_sessions_have_stands_on_what_all_sessions_tell(fitted
         assert one.shift.columns.names and not other.shift.columns.names
         said = rarely.predict(seldom, fridays)
         told = always.predict(often, fridays)
-        np.testing.assert_array_equal(said["base_log_odds"], told["base_log_odds"])
+        mine = (said["head"] == key.head).to_numpy()
+        start, base = (t.loc[mine, "base_log_odds"].to_numpy() for t in (said, told))
+        assert other.shift.mover is None
+        if one.shift.mover is not None:
+            # where the prior is moved, the start is halfway to it
+            start = (1.0 - MOVED) * start + MOVED * prior_log_odds(said.loc[mine, "prior"])
+        np.testing.assert_allclose(start, base, rtol=1e-14)
+    assert always.movers and not rarely.movers
 
 
 @pytest.mark.parametrize("kept", [slice(None, 500), slice(-600, None)])
@@ -135,7 +147,7 @@ def test_boosters_read_the_rows_of_their_moment_alone(fitted: Any) -> None:
 
 
 def test_later_prices_labels_and_features_change_nothing_at_a_fixed_until(fitted: Any) -> None:
-    heads = [HeadKey("shift_up", 5), HeadKey("premium_failure", 5)]
+    heads = [HeadKey("shift_up", 5), HeadKey("premium_failure", 5), HeadKey("expansion", 5)]
     settings, until = fitted.forecaster.settings, fitted.until
     data = fitted.dataset
     first = fit_forecaster(data, until=until, settings=settings, heads=heads)
@@ -144,7 +156,9 @@ def test_later_prices_labels_and_features_change_nothing_at_a_fixed_until(fitted
     spine.loc[after] *= 1.7
     features.loc[after] = 99.0
     prior.loc[after] = 0.5
-    changed = make_dataset(features, spine, prior=prior)
+    ranks = data.ranks.copy()
+    ranks.loc[after] = 0.9
+    changed = make_dataset(features, spine, prior=prior, ranks=ranks)
     again = fit_forecaster(changed, until=until, settings=settings, heads=heads)
     assert _table(first) == _table(again)
     # The same heads out of a larger fit are the same.

@@ -188,7 +188,7 @@ def test_nulls_carry_no_skill(fitted) -> None:  # type: ignore[no-untyped-def]
 def _encoded_era(fill: str) -> float:
     """How far the corrections of two eras lie apart when nothing but the null tells them apart."""
     from models.boosters import Matrix, fit_booster
-    from models.shift import Columns
+    from models.columns import Columns
 
     rng, n, settings = _rng(6), 4000, ModelSettings()
     known = rng.standard_normal((n, 4))
@@ -219,7 +219,7 @@ def test_null_routing_cannot_encode_the_era() -> None:
 
 
 def test_drawn_values_come_from_the_column_and_rows_stay_together() -> None:
-    from models.shift import Columns
+    from models.columns import Columns
 
     rng = _rng(7)
     a = rng.standard_normal(500)

@@ -158,6 +158,7 @@ def dataset(world: SimpleNamespace) -> Dataset:
         world.label_end,
         world.labels * 0.0 + 0.2,
         world.labels[[]],
+        world.labels[[]],
     )
 
 

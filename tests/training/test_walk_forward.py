@@ -117,4 +117,5 @@ def _data(world: SimpleNamespace) -> Any:
         world.label_end,
         world.labels * 0.0,
         world.labels[[]],
+        world.labels[[]],
     )

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import lightgbm
 
-import models.shift_fit as shift_fit
+from models import mover_fit, shift_fit
 from models.boosters import fit_booster, parameters
 from models.bundle import make_dataset
 from models.explain import explain_rows
@@ -62,9 +62,9 @@ def timed(call: Callable[[], Any]) -> tuple[Any, float, float]:
     return out, time.perf_counter() - wall, time.process_time() - cpu
 
 
-def bare_call(x: Any, rows: Any, y: Any, offset: Any, settings: Any, seed: int) -> None:
+def bare_call(x: Any, rows: Any, y: Any, offset: Any, settings: Any, how: dict[str, Any]) -> None:
     data = lightgbm.Dataset(x[rows], y, init_score=offset, params={"max_bin": settings.max_bin})
-    lightgbm.train(parameters(settings, len(y), seed), data, num_boost_round=settings.rounds)
+    lightgbm.train(parameters(settings, len(y), **how), data, num_boost_round=settings.rounds)
 
 
 def main() -> None:
@@ -84,13 +84,13 @@ def main() -> None:
     dataset = make_dataset(table, spine)
     calls = []
 
-    def recorded(matrix: Any, rows: Any, y: Any, offset: Any, settings: Any, *, seed: int) -> Any:
-        calls.append((matrix.values, rows, y, offset, settings, seed))
-        return fit_booster(matrix, rows, y, offset, settings, seed=seed)
+    def recorded(matrix: Any, rows: Any, y: Any, offset: Any, settings: Any, **how: Any) -> Any:
+        calls.append((matrix.values, rows, y, offset, settings, how))
+        return fit_booster(matrix, rows, y, offset, settings, **how)
 
     # The walk-forward as `retrain` runs it: all heads, baselines, offsets, choices, forecasts with
     # intervals; then nothing but the calls of LightGBM that it made, on the same rows.
-    shift_fit.fit_booster = recorded  # type: ignore[assignment]
+    shift_fit.fit_booster = mover_fit.fit_booster = recorded  # type: ignore[assignment]
     folds = list(years(dataset.spine.index))[-wanted:]
 
     def walk() -> Any:

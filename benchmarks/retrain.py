@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import models.shift_fit as fitting
 from features.home import Home
-from models.boosters import Matrix, parameters
+from models import mover_fit, shift_fit
+from models.boosters import Matrix, fit_booster, parameters
 from models.settings import ModelSettings
 
 SAMPLE = 10
@@ -26,20 +26,25 @@ class Counter:
     """Stands in for `fit_booster`; keeps its CPU seconds and those of a few bare calls."""
 
     def __init__(self) -> None:
-        self.fit = fitting.fit_booster
         self.fits = self.sampled = 0
         self.as_run = self.bare = 0.0
 
     def __call__(
-        self, matrix: Matrix, rows: Any, y: Any, offset: Any, settings: ModelSettings, *, seed: int
+        self,
+        matrix: Matrix,
+        rows: Any,
+        y: Any,
+        offset: Any,
+        settings: ModelSettings,
+        **how: Any,
     ) -> Any:
         began = time.process_time()
-        booster = self.fit(matrix, rows, y, offset, settings, seed=seed)
+        booster = fit_booster(matrix, rows, y, offset, settings, **how)
         self.as_run += time.process_time() - began
         if self.fits % SAMPLE == 0:
             self.sampled += 1
             began = time.process_time()
-            bare_call(matrix.values[rows], y, offset, settings, seed)
+            bare_call(matrix.values[rows], y, offset, settings, **how)
             self.bare += time.process_time() - began
         self.fits += 1
         return booster
@@ -49,10 +54,12 @@ class Counter:
         return self.bare * self.fits / self.sampled
 
 
-def bare_call(x: Any, y: Any, offset: Any, settings: ModelSettings, seed: int) -> None:
+def bare_call(
+    x: Any, y: Any, offset: Any, settings: ModelSettings, *, seed: int, shares: bool = False
+) -> None:
     import lightgbm
 
-    own = parameters(settings, len(y), seed)
+    own = parameters(settings, len(y), seed, shares=shares)
     data = lightgbm.Dataset(x, y, init_score=offset, params=own)
     lightgbm.train(own, data, num_boost_round=settings.rounds)
 
@@ -62,7 +69,7 @@ def main() -> None:
 
     home, until = Home(Path(sys.argv[1]).resolve()), sys.argv[2]
     counter = Counter()
-    fitting.fit_booster = counter  # type: ignore[assignment]
+    shift_fit.fit_booster = mover_fit.fit_booster = counter  # type: ignore[assignment]
     began = time.process_time()
     report = retrain(home, until=until, groups="groups" in sys.argv[3:], processes=1)
     total = time.process_time() - began - counter.bare

@@ -101,8 +101,10 @@ class Matrix:
         return part
 
 
-def parameters(settings: ModelSettings, rows: int, seed: int) -> dict[str, Any]:
-    """Parameters of `lightgbm.train` for so many training rows.
+def parameters(
+    settings: ModelSettings, rows: int, seed: int, *, shares: bool = False
+) -> dict[str, Any]:
+    """Parameters of `lightgbm.train` for so many training rows, of labels or of shares.
 
     Notes
     -----
@@ -110,7 +112,7 @@ def parameters(settings: ModelSettings, rows: int, seed: int) -> dict[str, Any]:
     takes a sixth less time.
     """
     return {
-        "objective": "binary",
+        "objective": "cross_entropy" if shares else "binary",
         "boost_from_average": False,
         "num_leaves": settings.num_leaves,
         "learning_rate": settings.learning_rate,
@@ -159,9 +161,8 @@ def fit_booster(
     data = matrix.rows(rows)
     data.set_label(y)
     data.set_init_score(offset)
-    objective = {"objective": "cross_entropy"} if shares else {}
     booster = lightgbm.train(
-        parameters(settings, len(y), seed) | objective,
+        parameters(settings, len(y), seed, shares=shares),
         data,
         num_boost_round=settings.rounds,
         keep_training_booster=True,  # it is read once, as text; else it would be written twice

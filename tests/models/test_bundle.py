@@ -178,6 +178,27 @@ def test_a_feature_list_that_does_not_fit_is_refused(written: Path) -> None:
         load_bundle(written)
 
 
+def test_movers_are_kept_once_and_read_back(fitted: Any, written: Path) -> None:
+    movers = fitted.forecaster.movers
+    assert set(movers) == {"variance", "size"}
+    names = sorted(p.name for p in (written / "evening").glob("mover_*"))
+    assert names == [f"mover_{name}.{k}.lgb" for name in ("size", "variance") for k in range(3)]
+    read = load_bundle(written).forecasters["evening"]
+    for name, mover in movers.items():
+        assert read.movers[name].to_json() == mover.to_json()
+        assert [b.text for b in read.movers[name].boosters] == [b.text for b in mover.boosters]
+    heads = read.heads
+    assert heads["breach_down_1"].shift.mover is heads["gap_down_1"].shift.mover
+    assert heads["shift_up_5"].shift.mover is None
+
+    def shorten(document: Any) -> None:
+        document["movers"]["size"]["features"].pop()
+
+    _rewrite(written, "evening/moment.json", shorten)
+    with pytest.raises(DataError, match="evening/mover_size names 5 features"):
+        load_bundle(written)
+
+
 def test_the_width_of_a_booster_is_what_lightgbm_reads(fitted: Any) -> None:
     seen = 0
     for head in fitted.forecaster.heads.values():

@@ -198,15 +198,16 @@ def test_a_null_pattern_alone_gives_no_correction(fitted: Any) -> None:
     noise = noise.add_prefix("era_")
     noise.iloc[:1000] = np.nan
     data = make_dataset(noise, spine, prior=fitted.dataset.prior)
-    heads = [HeadKey("premium_failure", 5)]
+    heads = [HeadKey("premium_failure", 5), HeadKey("expansion", 5)]
     settings = dataclasses.replace(fitted.forecaster.settings, min_share=0.3)
     model = fit_forecaster(data, until=fitted.until, settings=settings, heads=heads)
-    shift = model.heads["premium_failure_5"].shift
-    assert shift is not None
-    assert shift.columns.names == tuple(noise.columns)
-    empty = shift.boosted(noise.iloc[:5])
-    median = pd.DataFrame([shift.columns.neutral] * 5, columns=noise.columns)
-    np.testing.assert_array_equal(empty, shift.boosted(median))
+    for key in heads:
+        shift = model.heads[key.id].shift
+        assert shift is not None
+        assert shift.columns.names == tuple(noise.columns)
+        empty = shift.boosted(noise.iloc[:5])
+        median = pd.DataFrame([shift.columns.neutral] * 5, columns=noise.columns)
+        np.testing.assert_array_equal(empty, shift.boosted(median))
     p = model.predict(data, fitted.later).dropna(subset="p")
     moved = p["p"] - 1.0 / (1.0 + np.exp(-p["base_log_odds"]))
     assert moved.abs().mean() < 0.03

@@ -11,15 +11,27 @@ import pandas as pd
 import pytest
 
 from models.blocks import block_folds
+from models.boosters import Matrix
 from models.coherence import coherent_log_odds
+from models.columns import Columns
 from models.explain import explain_rows, group_contributions, probability_points
 from models.fitting import fit_forecaster
 from models.heads import HeadKey
 from models.logit import RidgeLogit, logit, sigmoid
+from models.mover_fit import fit_mover
 from models.novelty import Novelty
-from models.offset import earned_trust, lean_on_prior, stack_weights
+from models.offset import (
+    PRIOR,
+    Expert,
+    Offset,
+    earned_trust,
+    lean_on_prior,
+    offset_columns,
+    stack_weights,
+)
 from models.scores import log_loss
 from models.settings import ModelSettings
+from models.shift import ShiftModel
 from models.structural import VARIANCE
 from models.window import fit_window, window_columns, window_parts
 
@@ -185,10 +197,47 @@ def test_nulls_carry_no_skill(fitted) -> None:  # type: ignore[no-untyped-def]
         assert np.array_equal(a, head.shift.boosted(neutral))
 
 
+def test_a_moved_head_is_the_mean_of_two_forecasts(fitted: Any) -> None:
+    """By hand: offsets with the head's boosters, and the path prior moved by every member."""
+    rows = fitted.dataset.features.loc[fitted.later[:40]]
+    told = fitted.forecaster.predict(fitted.dataset, rows.index)
+    for name, sign in (("expansion_5", 1.0), ("breach_down_1", 1.0)):
+        shift = fitted.forecaster.heads[name].shift
+        own = told[told["head"] + "_" + told["horizon"].astype(str) == name]
+        inputs = fitted.dataset.inputs.loc[rows.index]
+        columns = offset_columns(inputs, own["prior"].to_numpy())
+        stack = np.mean([offset.from_columns(columns) for offset in shift.offsets], axis=0)
+        x = shift.columns.values(rows)
+        # `share` is what boosters count in the mean, twice that what they count in their half
+        boosted = 2.0 * shift.share * np.mean([b.log_odds(x) for b in shift.boosters], axis=0)
+        ranked = np.mean([b.log_odds(x) for b in shift.mover.boosters], axis=0)
+        moved = logit(own["prior"].to_numpy()) + sign * 1.5 * shift.mover.share * ranked
+        expected = 0.5 * (stack + boosted) + 0.5 * moved
+        calibrated = expected + shift.calibrated(expected)
+        np.testing.assert_allclose(logit(own["p"].to_numpy()), calibrated, atol=1e-9)
+
+
+def test_a_low_is_moved_down_by_what_moves_its_quantity_up() -> None:
+    rng = _rng(8)
+    x = pd.DataFrame({"a": rng.standard_normal(800)})
+    columns = Columns(("a",), np.zeros(1), ())
+    ranks = sigmoid(x["a"].to_numpy() + rng.logistic(size=800))
+    settings = ModelSettings(rounds=60)
+    found = fit_mover("vix", ranks, columns, Matrix(columns.values(x), settings), settings)
+    assert found is not None
+    offset = Offset({PRIOR: 1.0}, {PRIOR: Expert(None)})
+    down = HeadKey("shift_down", 5)
+    shift = ShiftModel(down, columns, (offset,) * 5, (), 0.0, found[0], None, None, {})
+    high = x.assign(a=2.0).iloc[:3]
+    assert (shift.boosted(high) < -0.1).all()
+    assert (shift.boosted(-high) > 0.1).all()
+    values, bias = shift.contributions(high)
+    np.testing.assert_allclose(values.sum(axis=1) + bias, shift.boosted(high), atol=1e-12)
+
+
 def _encoded_era(fill: str) -> float:
     """How far the corrections of two eras lie apart when nothing but the null tells them apart."""
-    from models.boosters import Matrix, fit_booster
-    from models.columns import Columns
+    from models.boosters import fit_booster
 
     rng, n, settings = _rng(6), 4000, ModelSettings()
     known = rng.standard_normal((n, 4))
@@ -236,7 +285,7 @@ def test_drawn_values_come_from_the_column_and_rows_stay_together() -> None:
 
 
 def test_heads_on_the_same_rows_share_their_bins_and_not_their_trees() -> None:
-    from models.boosters import Matrix, fit_booster
+    from models.boosters import fit_booster
 
     rng, settings = _rng(8), ModelSettings(rounds=20)
     x = rng.standard_normal((900, 5))
@@ -255,7 +304,7 @@ def test_heads_on_the_same_rows_share_their_bins_and_not_their_trees() -> None:
 
 def test_contributions_equal_the_kernel_of_shap() -> None:
     """LightGBM's own values against shap's C code, which shares nothing with it."""
-    from models.boosters import Matrix, fit_booster
+    from models.boosters import fit_booster
 
     shap = pytest.importorskip("shap")
     rng = _rng(5)

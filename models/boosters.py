@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,12 @@ import numpy as np
 from models.lightgbm_library import Trees
 from models.settings import ModelSettings
 
-__all__ = ["Booster", "Matrix", "fit_booster", "parameters"]
+__all__ = ["MIN_ROWS", "SHARES", "Booster", "Matrix", "fit_booster", "mean_of", "parameters"]
+
+# Fewer rows teach nothing that would last.
+MIN_ROWS = 250
+# How much of what the members of an ensemble say may be kept.
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 # Rows of so many fits are kept binned: the members of three heads.
 REMEMBERED = 15
@@ -168,3 +174,11 @@ def fit_booster(
         keep_training_booster=True,  # it is read once, as text; else it would be written twice
     )
     return Booster(booster.model_to_string())
+
+
+def mean_of(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean over members, added in their order: a row alone has the bits that it has in a batch."""
+    total = arrays[0]
+    for array in arrays[1:]:
+        total = total + array
+    return np.asarray(total / len(arrays))

@@ -16,7 +16,7 @@ from models.baselines import baseline_from_json
 from models.boosters import Booster
 from models.forecaster import Forecaster, HeadModel, head_table
 from models.heads import parse_key
-from models.mover import Mover, move_of
+from models.mover import Mover
 from models.novelty import Novelty
 from models.paths import PathPrior
 from models.settings import ModelSettings
@@ -161,9 +161,9 @@ def read_moment(
     moment = json.loads(raw[f"{at}/moment.json"])
     movers: dict[str, Mover] = {}
     for name, told in moment["movers"].items():
-        trees = _read_trees(f"{at}/{_MOVER}{name}", settings.blocks, raw)
+        trees = _read_trees(f"{at}/{_MOVER}{name}", told["boosters"], raw)
         _check_features(f"{at}/{_MOVER}{name}", told, trees, feature_names)
-        movers[name] = Mover.from_json(told, trees)
+        movers[name] = Mover.from_json(name, told, trees)
     heads: dict[str, HeadModel] = {}
     for file in raw:
         if not file.startswith(f"{at}/") or not file.endswith(".json"):
@@ -175,9 +175,8 @@ def read_moment(
         boosters = _read_trees(f"{at}/{name}", document["boosters"], raw)
         shift = document["shift"]
         _check_features(f"{at}/{name}", shift, boosters, feature_names)
+        mover = _mover_of(f"{at}/{name}", shift, movers)
         key = parse_key(name)
-        move = move_of(key)
-        mover = None if move is None else movers.get(move[0])
         heads[name] = HeadModel(
             key=key,
             shift=None if shift is None else ShiftModel.from_json(shift, boosters, mover),
@@ -205,13 +204,28 @@ def read_translation(raw: Mapping[str, bytes]) -> Translation | None:
     return Translation.from_json(json.loads(raw[_TRANSLATION]))
 
 
+def _mover_of(
+    what: str, shift: Mapping[str, Any] | None, movers: Mapping[str, Mover]
+) -> Mover | None:
+    """Find the mover that a head names; one that is not there, or of other members, is refused."""
+    if shift is None or shift["moved"] is None:
+        return None
+    mover = movers.get(shift["moved"])
+    if mover is None or len(mover.boosters) not in (0, len(shift["offsets"])):
+        raise DataError(
+            f"{what} is moved by `{shift['moved']}` with {len(shift['offsets'])} members, which "
+            "the bundle does not hold. Restore the bundle or retrain."
+        )
+    return mover
+
+
 def _check_features(
     what: str,
     shift: Mapping[str, Any] | None,
     boosters: tuple[Booster, ...],
     feature_names: tuple[str, ...],
 ) -> None:
-    """Refuse a head whose features are not those of the bundle, or not those of its boosters."""
+    """Refuse a head or mover whose features are not the bundle's, or not those of its boosters."""
     if shift is None:
         return
     names = list(shift["features"])

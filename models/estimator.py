@@ -18,7 +18,7 @@ from models.dataset import Dataset
 from models.fitting import fit_forecaster
 from models.heads import HeadKey
 from models.logit import sigmoid
-from models.ranks import REACH
+from models.ranks import ranks_within
 from models.settings import ModelSettings
 
 __all__ = ["ShiftClassifier"]
@@ -48,9 +48,10 @@ class ShiftClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    *Timing:* a fit reads prices up to the end of the last label in `y`, and a mover those of the 21
-    sessions after each row: where one of them is not in `X`, it may belong to another fold, and the
-    row's rank is left out. So give unscored sessions too, NaN in `y`. Cross-validation is honest
+    *Timing:* a fit reads prices up to the end of the last label in `y`. A mover learns from rows
+    whose next 21 sessions (`size`: next session) are rows of `X` as well, so give `fit` the
+    unscored sessions too, NaN in `y`; scikit-learn's scorers refuse NaN, so cross-validation with
+    them learns its movers from fewer rows. Cross-validation is honest
     only with purged folds (`training.splits`), and those that train on later rows fit the path
     prior on later prices too.
     """
@@ -88,8 +89,9 @@ class ShiftClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels[key.id] = np.nan
         labels.loc[days, key.id] = np.asarray(y, dtype=float)
         ends = self.dataset.label_end.loc[days, key.id][labels.loc[days, key.id].notna()]
-        ranks = self.dataset.ranks.copy()
-        ranks.loc[~self._whole(days)] = np.nan
+        # a row left out may belong to another fold, and a rank that reads it would know that fold
+        left_out = self.dataset.features.index.difference(days)
+        ranks = ranks_within(self.dataset.ranks, ~self.dataset.ranks.index.isin(left_out))
         shown = replace(self.dataset, features=X, labels=labels, ranks=ranks)
         last = ends.max() if len(ends) else days[-1]
         self.forecaster_ = fit_forecaster(
@@ -120,14 +122,6 @@ class ShiftClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             known = ", ".join(self.dataset.labels.columns)
             raise UsageError(f"no head is called {key.id}. Expected one of {known}.")
         return key
-
-    def _whole(self, days: pd.DatetimeIndex) -> np.ndarray:
-        """Whether the rank of each session of the spine reads none that was left out of a fit."""
-        index = self.dataset.spine.index
-        missing = self.dataset.features.index.difference(days)
-        left_out = np.concatenate([[0], np.cumsum(index.isin(missing))])
-        ends = np.minimum(np.arange(len(index)) + 1 + max(REACH.values()), len(index))
-        return np.asarray(left_out[ends] == left_out[:-1])
 
     def _sessions(self, X: pd.DataFrame) -> pd.DatetimeIndex:
         days = pd.DatetimeIndex(X.index)

@@ -141,7 +141,9 @@ def explain_rows(
     distance = forecaster.novelty.distance(inputs)
     columns: list[list[HeadForecast]] = [[] for _ in range(len(features))]
     movers = {} if fallback else forecaster.movers
-    pushes = {name: mover.contributions(features) for name, mover in movers.items()}
+    pushes = {
+        name: mover.contributions(features) for name, mover in movers.items() if mover.boosters
+    }
     for name, head in forecaster.heads.items():
         part = odds[name]
         rate = head.baselines["climatology"].predict(inputs, part.prior).tolist()

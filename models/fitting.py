@@ -1,9 +1,9 @@
 """Fit all heads of one moment together.
 
-A fit has two parts. The ground (path prior, structural bases, baselines, novelty) depends on prices
-and labels alone, so it is learnt from all sessions since the first that has the moment, whether
-they have it or not. The boosters stand on it and learn from those that do. So the refits of a fold,
-without a feature group or with other boosters, share one ground.
+A fit has two parts. The ground (path prior, structural bases, baselines, ranks, novelty) depends on
+prices and labels alone, so it is learnt from all sessions since the first that has the moment,
+whether they have it or not. Boosters and movers stand on it and learn from those that do. So the
+refits of a fold, without a feature group or with other boosters, share one ground.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from features.errors import DataError
 from models.base_fit import Base, Sample, at_moment, fit_base
 from models.baselines import Baseline, fit_baselines
 from models.blocks import block_folds
-from models.boosters import Matrix
+from models.boosters import MIN_ROWS, Matrix
 from models.columns import Columns
 from models.dataset import Dataset, training_rows
 from models.forecaster import Forecaster, HeadModel
@@ -29,19 +29,18 @@ from models.mover import Mover, move_of
 from models.mover_fit import fit_mover
 from models.novelty import Novelty
 from models.paths import PathPrior
-from models.ranks import complete_ranks
+from models.ranks import ranks_within
 from models.settings import ModelSettings
 from models.shift_fit import fit_shift, unboosted
 from models.variance import log_realised_ahead
 
 __all__ = ["Ground", "fit_forecaster", "lay_ground"]
 
-MIN_ROWS = 250
 MIN_OF_EACH = 10
 MIN_OF_EACH_MEMBER = 5
 
 # By quantity: its mover, and how far that moves every row of the feature table.
-_Moved = dict[str, tuple[Mover, np.ndarray] | None]
+_Moved = dict[str, tuple[Mover, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Ground:
     novelty: Novelty
 
     def fit(self, features: pd.DataFrame, settings: ModelSettings) -> Forecaster:
-        """Fit the boosters of every head on it.
+        """Fit the movers and the boosters of every head on it.
 
         Parameters
         ----------
@@ -171,7 +170,7 @@ def lay_ground(
             _head_ground(dataset, key, until, settings, laid, light=light)
             for key in (dataset.keys() if heads is None else heads)
         )
-    ranks = complete_ranks(dataset.ranks, until)
+    ranks = ranks_within(dataset.ranks, np.asarray(dataset.ranks.index <= until))
     novelty = Novelty.fit(dataset.inputs.loc[:until])
     return Ground(dataset.at, until, prior, grounds, ranks, novelty)
 
@@ -250,7 +249,7 @@ def _fit_head(
             x = young.iloc[sample.where]
             shift = fit_shift(head.key, sample, base, x, columns, matrix, settings, moved, at=at)
         else:
-            shift = unboosted(head.key, base, moved[0] if moved else None)
+            shift = unboosted(head.key, base, moved)
     return HeadModel(
         key=head.key,
         shift=shift,

@@ -15,7 +15,7 @@ from models.dataset import Dataset, moment_inputs
 from models.heads import HeadKey
 from models.interval import PRIOR_CLIP, interval, jackknife
 from models.logit import logit, sigmoid
-from models.mover import Mover, move_of
+from models.mover import Mover
 from models.novelty import Novelty
 from models.paths import PathPrior
 from models.settings import ModelSettings
@@ -48,7 +48,7 @@ class HeadOdds:
     asked : ndarray of bool
         False where the head is not scored or its prior is unknown.
     prior, base, correction, calibration, coherence : ndarray
-        Path prior (probability), structural offset, features' part, and the last two terms, all in
+        Path prior (probability), structural start, features' part, and the last two terms, all in
         log odds.
     lo, hi : ndarray
         Ends of the interval, probabilities.
@@ -123,12 +123,8 @@ class Forecaster:
     @property
     def movers(self) -> dict[str, Mover]:
         """Movers of the moment, by quantity."""
-        out: dict[str, Mover] = {}
-        for head in self.heads.values():
-            move = move_of(head.key)
-            if move is not None and head.shift is not None and head.shift.mover is not None:
-                out[move[0]] = head.shift.mover
-        return out
+        found = [head.shift.mover for head in self.heads.values() if head.shift is not None]
+        return {mover.quantity: mover for mover in found if mover is not None}
 
     def odds(
         self,
@@ -161,7 +157,8 @@ class Forecaster:
             laws = self.prior.laws(members=intervals)
             told = self.prior.told_by(laws, spine, sessions, self.at)
         priors, *others = told
-        moves = {name: mover.moves(features) for name, mover in self.movers.items()}
+        movers = self.movers.items()
+        moves = {name: mover.moves(features) for name, mover in movers if mover.boosters}
         parts = {}
         for name, head in self.heads.items():
             members = np.array([other[name] for other in others])
@@ -272,11 +269,10 @@ def _part(
 
 
 def of_head(told: Mapping[str, np.ndarray], head: HeadModel) -> np.ndarray | None:
-    """Take what the mover of a head says; None where it has none."""
-    move = move_of(head.key)
-    if move is None or head.shift is None or head.shift.mover is None:
+    """Take what the mover of a head says; None where it has none, or none that speaks."""
+    if head.shift is None or head.shift.mover is None:
         return None
-    return told[move[0]]
+    return told.get(head.shift.mover.quantity)
 
 
 def head_table(forecaster: Forecaster) -> Mapping[str, Any]:

@@ -20,10 +20,10 @@ from models.state import state
 from models.walk import Draws, Laws, Starts, starts, walk
 from models.yearly import MIN_HISTORY, Each, Year, years
 
-__all__ = ["REACH", "complete_ranks", "walk_forward_ranks"]
+__all__ = ["AHEAD", "ranks_within", "walk_forward_ranks"]
 
 #: Sessions after t that each rank reads.
-REACH = {"vix": max(EVENING_HORIZONS), "variance": max(EVENING_HORIZONS), "size": 1}
+AHEAD = {"vix": max(EVENING_HORIZONS), "variance": max(EVENING_HORIZONS), "size": 1}
 _SPANS = (1, *EVENING_HORIZONS)
 _STEPS = max(EVENING_HORIZONS)
 
@@ -57,25 +57,36 @@ def walk_forward_ranks(
 
     Notes
     -----
-    Timing: a rank at t is known at the close of the last of the `REACH` sessions after t. Like a
+    Timing: a rank at t is known at the close of the last of the `AHEAD` sessions after t. Like a
     label it teaches and never enters a feature. Sessions of year Y use the prior fitted up to the
     last session of Y - 1.
     """
     index = pd.DatetimeIndex(spine.index)
-    out = pd.DataFrame(np.nan, index=index, columns=list(REACH))
+    out = pd.DataFrame(np.nan, index=index, columns=list(AHEAD))
     told = partial(_ranks_of_year, spine, paths, seed)
     for year in each(told, list(years(index, min_sessions=min_sessions))):
         out.loc[year.index] = year
     return out
 
 
-def complete_ranks(ranks: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
-    """Keep what is known at the close of `until`, NaN elsewhere; rows are consecutive sessions."""
-    known = int((ranks.index <= until).sum())
+def ranks_within(ranks: pd.DataFrame, kept: np.ndarray) -> pd.DataFrame:
+    """Keep the ranks that read kept sessions alone, NaN elsewhere.
+
+    Parameters
+    ----------
+    ranks : DataFrame
+        Rows are consecutive sessions.
+    kept : ndarray of bool
+        Sessions that may be known: those up to a date, or outside of a test block.
+    """
+    left_out = np.concatenate([[0], np.cumsum(~kept)])
+    rows = np.arange(len(kept))
     out = {}
-    for name, reach in REACH.items():
-        out[name] = ranks[name].to_numpy(float, copy=True)
-        out[name][max(known - reach, 0) :] = np.nan
+    for name, ahead in AHEAD.items():
+        whole = np.zeros(len(kept), bool)
+        last = max(len(kept) - ahead, 0)
+        whole[:last] = left_out[rows[:last] + ahead + 1] == left_out[:last]
+        out[name] = np.where(whole, ranks[name].to_numpy(float), np.nan)
     return pd.DataFrame(out, index=ranks.index)
 
 
@@ -98,7 +109,7 @@ def _ranks_of_year(spine: pd.DataFrame, paths: int, seed: int, year: Year) -> pd
             start.part(piece), draws, laws.part(piece), {n: v[piece] for n, v in came.items()}
         ),
     )
-    out = pd.DataFrame(np.nan, index=now, columns=list(REACH))
+    out = pd.DataFrame(np.nan, index=now, columns=list(AHEAD))
     if told:
         out.loc[known] = np.concatenate(told)
     return out

@@ -16,19 +16,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.boosters import Booster
+from models.boosters import Booster, mean_of
 from models.calibration import calibration_term
 from models.columns import Columns
 from models.heads import HeadKey
 from models.logit import RidgeLogit
-from models.mover import Mover, move_of
+from models.mover import Mover
 from models.offset import PRIOR, Offset, offset_columns
 from models.window import window_parts
 
-__all__ = ["MOVED", "ShiftModel"]
-
-# Weight of the moved path prior where there is one; the rest lies on offset and boosters.
-MOVED = 0.5
+__all__ = ["ShiftModel"]
 
 
 @dataclass(frozen=True)
@@ -46,11 +43,14 @@ class ShiftModel:
     boosters : tuple of Booster
         One a member; empty where the correction was not kept.
     share : float
-        What the boosters' correction counts in the forecast.
+        Share of the boosters' correction that was kept.
+    lean : float
+        What the log odds of the head gain by a move of one, down where it asks for a low; its size
+        is the weight of the moved path prior. 0 where the head is not moved.
     mover : Mover or None
-        What moves the path prior of the head; None where nothing does.
+        What moves the path prior; None where the head is not moved.
     calibration : RidgeLogit or None
-        What is added to offset plus boosters; None where it did not help on a later block.
+        What is added to structural start and trees; None where it did not help on a later block.
     window : RidgeLogit or None
         Correction from young features; None where it was not kept.
     choice : dict
@@ -62,6 +62,7 @@ class ShiftModel:
     offsets: tuple[Offset, ...]
     boosters: tuple[Booster, ...]
     share: float
+    lean: float
     mover: Mover | None
     calibration: RidgeLogit | None
     window: RidgeLogit | None
@@ -87,21 +88,24 @@ class ShiftModel:
         """
         columns = offset_columns(inputs, prior)
         if not len(own):
-            mean = _mean([offset.from_columns(columns) for offset in self.offsets])
-            return self._start(mean, columns[PRIOR]), own
+            told = [offset.from_columns(columns) for offset in self.offsets]
+            return self._start(mean_of(told), columns[PRIOR]), own
         # both priors in one pass: the log odds of a row are those of the row alone
         twice = {name: np.tile(column, 2) for name, column in columns.items()}
         both = [offset_columns(twice, np.concatenate([prior, other])) for other in own]
-        told = np.array(
-            [
-                self._start(offset.from_columns(known), known[PRIOR])
-                for offset, known in zip(self.offsets, both, strict=True)
-            ]
-        )
-        return _mean(list(told[:, : len(prior)])), told[:, len(prior) :]
+        pairs = list(zip(self.offsets, both, strict=True))
+        said = np.array([offset.from_columns(known) for offset, known in pairs])
+        base, starts = said[:, : len(prior)], said[:, len(prior) :]
+        alone = np.array([known[PRIOR][len(prior) :] for known in both])
+        return self._start(mean_of(list(base)), columns[PRIOR]), self._start(starts, alone)
+
+    @property
+    def own(self) -> float:
+        """Weight of offset and boosters; the rest lies on the moved path prior."""
+        return 1.0 - abs(self.lean)
 
     def _start(self, offset: np.ndarray, prior: np.ndarray) -> np.ndarray:
-        return offset if self.mover is None else (1.0 - MOVED) * offset + MOVED * prior
+        return self.own * offset + abs(self.lean) * prior
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -111,13 +115,11 @@ class ShiftModel:
 
     @property
     def _has_trees(self) -> bool:
-        return bool(self.boosters) or self.mover is not None
+        return bool(self.boosters) or self._moves
 
     @property
-    def _lean(self) -> float:
-        """What the head's log odds gain by a move of one, down where it asks for a low."""
-        move = move_of(self.key)
-        return 0.0 if self.mover is None or move is None else MOVED * move[1]
+    def _moves(self) -> bool:
+        return self.mover is not None and bool(self.mover.boosters)
 
     def added(self, x: pd.DataFrame, moves: np.ndarray | None = None) -> np.ndarray:
         """Log odds that the trees of each member add, shape (members, rows).
@@ -130,14 +132,15 @@ class ShiftModel:
         total = np.zeros((len(self.offsets), len(x)))
         if self.boosters:
             matrix = self.columns.values(x)
-            total += self.share * np.array([b.log_odds(matrix) for b in self.boosters])
-        if self.mover is not None:
-            total += self._lean * (self.mover.moves(x) if moves is None else moves)
+            said = np.array([booster.log_odds(matrix) for booster in self.boosters])
+            total += self.own * self.share * said
+        if self.mover is not None and self._moves:
+            total += self.lean * (self.mover.moves(x) if moves is None else moves)
         return total
 
     def boosted(self, x: pd.DataFrame, added: np.ndarray | None = None) -> np.ndarray:
         """Mean over the members of what their trees add; `added` where they were asked already."""
-        return _mean(list(self.added(x) if added is None else added))
+        return mean_of(list(self.added(x) if added is None else added))
 
     def young(self, x: pd.DataFrame) -> np.ndarray:
         """Log odds that the young features add."""
@@ -149,7 +152,7 @@ class ShiftModel:
         return total
 
     def calibrated(self, log_odds: np.ndarray) -> np.ndarray:
-        """Log odds that the calibration adds to offset plus boosters."""
+        """Log odds that the calibration adds to structural start and trees."""
         return calibration_term(self.calibration, log_odds)
 
     def contributions(
@@ -172,9 +175,10 @@ class ShiftModel:
             total = np.zeros((len(x), len(self.columns.names) + 1))
             if self.boosters:
                 matrix = self.columns.values(x)
-                total += self.share * _mean([b.contributions(matrix) for b in self.boosters])
-            if self.mover is not None:
-                total += self._lean * (self.mover.contributions(x) if pushes is None else pushes)
+                told = mean_of([booster.contributions(matrix) for booster in self.boosters])
+                total += self.own * self.share * told
+            if self.mover is not None and self._moves:
+                total += self.lean * (self.mover.contributions(x) if pushes is None else pushes)
             pieces.append(total[:, :-1])
             bias = total[:, -1]
         if self.window is not None:
@@ -201,7 +205,8 @@ class ShiftModel:
             **columns.to_json(),
             "offsets": [o.to_json() for o in self.offsets],
             "share": self.share,
-            "moved": self.mover is not None,
+            "lean": self.lean,
+            "moved": None if self.mover is None else self.mover.quantity,
             "calibration": None if self.calibration is None else self.calibration.to_json(),
             "window": None if self.window is None else self.window.to_json(),
             "choice": self.choice,
@@ -211,7 +216,7 @@ class ShiftModel:
     def from_json(
         cls, document: Mapping[str, Any], boosters: tuple[Booster, ...], mover: Mover | None
     ) -> ShiftModel:
-        """Read what `to_json` wrote; `mover` is the one of the head's quantity."""
+        """Read what `to_json` wrote; `mover` is that of the quantity under ``moved``."""
         window, calibration = document["window"], document["calibration"]
         return cls(
             HeadKey(str(document["head"]), int(document["horizon"])),
@@ -219,15 +224,9 @@ class ShiftModel:
             tuple(Offset.from_json(o) for o in document["offsets"]),
             boosters,
             float(document["share"]),
-            mover if document["moved"] else None,
+            float(document["lean"]),
+            mover,
             None if calibration is None else RidgeLogit.from_json(calibration),
             None if window is None else RidgeLogit.from_json(window),
             {str(k): float(v) for k, v in document["choice"].items()},
         )
-
-
-def _mean(arrays: list[np.ndarray]) -> np.ndarray:
-    total = arrays[0]
-    for array in arrays[1:]:
-        total = total + array
-    return np.asarray(total / len(arrays))

@@ -12,20 +12,22 @@ import numpy as np
 import pandas as pd
 
 from models.base_fit import Base, Sample
-from models.boosters import Booster, Matrix, fit_booster
+from models.boosters import SHARES, Booster, Matrix, fit_booster
 from models.calibration import calibration_term, fit_calibration
 from models.columns import Columns
 from models.heads import HeadKey
 from models.logit import sigmoid
 from models.mover import Mover, move_of
-from models.mover_fit import SHARES
 from models.offset import prior_log_odds
 from models.scores import log_loss
 from models.settings import ModelSettings
-from models.shift import MOVED, ShiftModel
+from models.shift import ShiftModel
 from models.window import fit_window, window_columns
 
 __all__ = ["fit_shift", "unboosted"]
+
+# Weight of the moved path prior where a head is moved; the rest lies on offset and boosters.
+MOVED = 0.5
 
 
 def fit_shift(
@@ -74,18 +76,18 @@ def fit_shift(
             )
             corrections[held] = booster.log_odds(matrix.asked[sample.where[held]])
             boosters.append(booster)
-    start, weight, mover = base.unseen, 1.0, None
-    move = move_of(key)
-    if moved is not None and move is not None:
-        mover, told = moved
-        prior = prior_log_odds(sample.prior) + move[1] * told[sample.where]
-        start, weight = (1.0 - MOVED) * base.unseen + MOVED * prior, 1.0 - MOVED
-    losses = {s: log_loss(sample.y, sigmoid(start + s * weight * corrections)) for s in SHARES}
+    mover, lean = _leaning(key, moved)
+    own, start = 1.0 - abs(lean), base.unseen
+    if moved is not None:
+        prior = prior_log_odds(sample.prior)
+        start = own * base.unseen + abs(lean) * prior + lean * moved[1][sample.where]
+    losses = {s: log_loss(sample.y, sigmoid(start + s * own * corrections)) for s in SHARES}
     # a few years cannot tell the shares apart, and then all of the correction is the better guess
-    share = min(SHARES, key=lambda s: losses[s] + settings.share_penalty * (1.0 - s) ** 2)
+    pulled = {s: losses[s] + settings.share_penalty * (1.0 - s) ** 2 for s in SHARES}
+    share = min(SHARES, key=lambda s: pulled[s]) if boosters else 0.0
     choice = {f"expert_{n}": loss for n, loss in base.losses.items()}
     choice |= {f"share_{s}": loss for s, loss in losses.items()}
-    unseen = start + share * weight * corrections
+    unseen = start + share * own * corrections
     later = base.folds[-1][1]
     calibration, compared = fit_calibration(
         unseen, sample.y, later=later, gap=gap, horizon=key.horizon
@@ -98,7 +100,8 @@ def fit_shift(
         columns=columns,
         offsets=base.offsets,
         boosters=tuple(boosters) if share > 0 else (),
-        share=share * weight,
+        share=share,
+        lean=lean,
         mover=mover,
         calibration=calibration,
         window=window,
@@ -106,19 +109,29 @@ def fit_shift(
     )
 
 
-def unboosted(key: HeadKey, base: Base, mover: Mover | None) -> ShiftModel:
-    """Take the structural base alone, where too few sessions of the moment have a label.
+def unboosted(key: HeadKey, base: Base, moved: tuple[Mover, np.ndarray] | None) -> ShiftModel:
+    """Take the structural base without boosters, where too few sessions of the moment have a label.
 
-    A mover learns from all sessions of the moment, so where there is one it moves the prior still.
+    A mover learns from all sessions of the moment, so it may speak still.
     """
+    mover, lean = _leaning(key, moved)
     return ShiftModel(
         key=key,
         columns=Columns((), np.empty(0), ()) if mover is None else mover.columns,
         offsets=base.offsets,
         boosters=(),
         share=0.0,
+        lean=lean,
         mover=mover,
         calibration=None,
         window=None,
         choice={f"expert_{name}": loss for name, loss in base.losses.items()},
     )
+
+
+def _leaning(key: HeadKey, moved: tuple[Mover, np.ndarray] | None) -> tuple[Mover | None, float]:
+    """Mover of a head, and what its log odds gain by a move of one."""
+    move = move_of(key)
+    if moved is None or move is None:
+        return None, 0.0
+    return moved[0], MOVED * move[1]

@@ -37,9 +37,10 @@ MIN_BLOCK_ROWS = 40
 
 @dataclass(frozen=True)
 class TuningFold:
-    """One fit: labels outside of the training rows are hidden, `test` is scored."""
+    """One fit: labels and ranks outside of the training rows are hidden, `test` is scored."""
 
     labels: pd.DataFrame
+    ranks: pd.DataFrame
     until: pd.Timestamp
     test: pd.DatetimeIndex
 
@@ -106,7 +107,10 @@ def build_folds(
     search_days = days[:cut][inside.to_numpy()]
     search = tuple(
         TuningFold(
-            _mask(dataset, heads, search_days, test, embargo), search_days[-1], search_days[test]
+            _mask(dataset, heads, search_days, test, embargo),
+            _mask_ranks(dataset, heads, search_days[test], embargo),
+            search_days[-1],
+            search_days[test],
         )
         for test in np.array_split(np.arange(len(search_days)), BLOCKS)
     )
@@ -114,7 +118,7 @@ def build_folds(
     for block in np.array_split(np.arange(len(held_days)), HELD_BLOCKS):
         place = dataset.labels.index.get_loc(held_days[block[0]])
         until = dataset.labels.index[place - 2]
-        held.append(TuningFold(dataset.labels, until, held_days[block]))
+        held.append(TuningFold(dataset.labels, dataset.ranks, until, held_days[block]))
     return TuningFolds(search, tuple(held), tuple(heads), days[0], search_days[-1], last)
 
 
@@ -124,7 +128,7 @@ def fold_ground(
     """Lay the ground of a fold: all that its trials share."""
     from models.heads import parse_key
 
-    shown = dataclasses.replace(dataset, labels=fold.labels)
+    shown = dataclasses.replace(dataset, labels=fold.labels, ranks=fold.ranks)
     keys = [parse_key(name) for name in heads]
     return lay(shown, until=fold.until, settings=settings, heads=keys, light=True)
 
@@ -187,3 +191,16 @@ def _mask(
         hidden.loc[days[~clean], name] = np.nan
         hidden.loc[outside, name] = np.nan
     return hidden
+
+
+def _mask_ranks(
+    dataset: Any, heads: Sequence[str], test: pd.DatetimeIndex, embargo: int
+) -> pd.DataFrame:
+    """Hide the ranks that read a session of the test block, of its labels or of the embargo."""
+    from models.ranks import ranks_within
+
+    index = dataset.ranks.index
+    ends = dataset.label_end[list(heads)].max(axis=1).loc[test].max()
+    last = index.get_loc(test[-1] if pd.isna(ends) else ends) + embargo
+    place = np.arange(len(index))
+    return ranks_within(dataset.ranks, (place < index.get_loc(test[0])) | (place > last))

@@ -180,7 +180,7 @@ def test_a_feature_list_that_does_not_fit_is_refused(written: Path) -> None:
 
 def test_movers_are_kept_once_and_read_back(fitted: Any, written: Path) -> None:
     movers = fitted.forecaster.movers
-    assert set(movers) == {"variance", "size"}
+    assert {name for name, m in movers.items() if m.boosters} == {"variance", "size"}
     names = sorted(p.name for p in (written / "evening").glob("mover_*"))
     assert names == [f"mover_{name}.{k}.lgb" for name in ("size", "variance") for k in range(3)]
     read = load_bundle(written).forecasters["evening"]
@@ -194,9 +194,22 @@ def test_movers_are_kept_once_and_read_back(fitted: Any, written: Path) -> None:
     def shorten(document: Any) -> None:
         document["movers"]["size"]["features"].pop()
 
-    _rewrite(written, "evening/moment.json", shorten)
-    with pytest.raises(DataError, match="evening/mover_size names 5 features"):
-        load_bundle(written)
+    def lose(document: Any) -> None:
+        del document["movers"]["size"]
+
+    def thin(document: Any) -> None:
+        document["movers"]["size"]["boosters"] = 2
+
+    raw = (written / "evening" / "moment.json").read_bytes()
+    for change, said in (
+        (shorten, "evening/mover_size names 5 features"),
+        (lose, "is moved by `size` with 3 members, which the bundle does not hold"),
+        (thin, "is moved by `size` with 3 members, which the bundle does not hold"),
+    ):
+        _rewrite(written, "evening/moment.json", change)
+        with pytest.raises(DataError, match=said):
+            load_bundle(written)
+        (written / "evening" / "moment.json").write_bytes(raw)
 
 
 def test_the_width_of_a_booster_is_what_lightgbm_reads(fitted: Any) -> None:

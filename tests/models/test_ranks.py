@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from models.paths import PathPrior
-from models.ranks import REACH, complete_ranks, walk_forward_ranks
+from models.ranks import AHEAD, ranks_within, walk_forward_ranks
 from models.yearly import years
 
 MIN_SESSIONS = 821
@@ -64,17 +64,17 @@ def test_ranks_lie_evenly_where_the_prior_is_about_right(ranks: pd.DataFrame) ->
 def test_a_rank_is_known_when_the_last_session_that_it_reads_has_closed(
     spine: pd.DataFrame, ranks: pd.DataFrame
 ) -> None:
-    last = spine.index[-1]
-    for name, reach in REACH.items():
-        assert ranks[name].last_valid_index() == spine.index[-1 - reach]
+    for name, ahead in AHEAD.items():
+        assert ranks[name].last_valid_index() == spine.index[-1 - ahead]
     until = spine.index[1500]
+    known = np.asarray(spine.index <= until)
     cut = walk_forward_ranks(spine.loc[:until], paths=200, min_sessions=MIN_SESSIONS)
-    pd.testing.assert_frame_equal(cut, complete_ranks(ranks, until).loc[:until])
-    assert complete_ranks(ranks, until).loc[until:last].isna().all().all()
+    pd.testing.assert_frame_equal(cut, ranks_within(ranks, known).loc[:until])
+    assert ranks_within(ranks, known).loc[until:].isna().all().all()
     twisted = spine.copy()
     twisted.loc[twisted.index > until] *= 1.5
     other = walk_forward_ranks(twisted, paths=200, min_sessions=MIN_SESSIONS)
-    pd.testing.assert_frame_equal(complete_ranks(other, until), complete_ranks(ranks, until))
+    pd.testing.assert_frame_equal(ranks_within(other, known), ranks_within(ranks, known))
     # and the check would see a rank that reads one session more than it says
     leaked = ranks["size"].loc[:until]
     assert not other["size"].loc[:until].equals(leaked)
@@ -93,3 +93,16 @@ def test_an_unknown_price_makes_the_ranks_that_read_it_unknown(
     assert some["size"].notna().all()
     same = ranks.iloc[place - 30 : place]
     pd.testing.assert_series_equal(some["size"], same["size"])
+
+
+def test_ranks_that_read_what_is_left_out_are_hidden(ranks: pd.DataFrame) -> None:
+    """By the definition: every session from the row's own to the last that its rank reads is kept."""
+    rng = np.random.Generator(np.random.PCG64(6))
+    kept = rng.random(len(ranks)) > 0.02
+    within = ranks_within(ranks, kept)
+    for name, ahead in AHEAD.items():
+        whole = [bool(kept[i : i + ahead + 1].all()) for i in range(len(ranks) - ahead)]
+        whole += [False] * ahead
+        expected = ranks[name].where(whole)
+        pd.testing.assert_series_equal(within[name], expected)
+        assert 0 < within[name].count() < ranks[name].count()

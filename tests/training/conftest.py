@@ -157,7 +157,7 @@ def dataset(world: SimpleNamespace) -> Dataset:
         world.labels,
         world.label_end,
         world.labels * 0.0 + 0.2,
-        world.labels[[]],
+        world.labels[[]].assign(vix=0.5, variance=0.5, size=0.5),
         world.labels[[]],
     )
 

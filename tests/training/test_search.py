@@ -9,19 +9,21 @@ import signal
 import time
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
 
 from features.home import Home
 from models.dataset import Dataset
+from models.ranks import AHEAD
 from models.settings import ModelSettings
 from training.screen import tuning_screen
 from training.search_space import SPACE, default_parameters
 from training.settings import TrainingSettings
 from training.study import open_study, run_trials, trial_table
 from training.tune import tune_dataset
-from training.tuning_folds import TuningFolds
+from training.tuning_folds import TuningFolds, fold_ground
 
 pytest.importorskip("optuna")
 HEADS = ("shift_up_5", "shift_down_5")
@@ -38,6 +40,31 @@ def test_no_fold_trains_on_a_label_that_touches_its_test_block(
             clean = (ends.reindex(shown) < fold.test[0]) | (shown > test_end)
             assert clean.all()
             assert len(shown) > 200
+
+
+def test_no_fold_trains_on_a_rank_that_reads_its_test_block(
+    dataset: Dataset, folds: TuningFolds
+) -> None:
+    index = dataset.ranks.index
+    for fold in folds.search:
+        first, last = (index.get_loc(fold.test[i]) for i in (0, -1))
+        for name, ahead in AHEAD.items():
+            shown = np.flatnonzero(fold.ranks[name].notna())
+            # neither a session of the block nor one that its labels read, and no embargoed one
+            assert ((shown + ahead < first) | (shown > last + 21)).all()
+            assert shown.size > 200
+    for fold in folds.held:
+        assert fold.ranks is dataset.ranks and fold.until < fold.test[0]
+
+
+def test_the_ground_of_a_fold_knows_no_hidden_rank(dataset: Dataset, folds: TuningFolds) -> None:
+    seen: list[Dataset] = []
+
+    def lay(shown: Dataset, **_: Any) -> None:
+        seen.append(shown)
+
+    fold_ground(folds.search[2], dataset, ModelSettings(), HEADS, lay)
+    assert seen[0].ranks is folds.search[2].ranks and seen[0].labels is folds.search[2].labels
 
 
 def test_the_held_back_end_is_never_shown(folds: TuningFolds) -> None:

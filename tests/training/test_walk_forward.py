@@ -116,6 +116,6 @@ def _data(world: SimpleNamespace) -> Any:
         world.labels,
         world.label_end,
         world.labels * 0.0,
-        world.labels[[]],
+        world.labels[[]].assign(vix=0.5, variance=0.5, size=0.5),
         world.labels[[]],
     )

@@ -38,7 +38,7 @@ def night_of(
     dict
         ``head, horizon, was, is`` and the change in log odds: ``night`` from features whose value
         moved since, ``model`` from those that stand still (each moment has a model of its own),
-        ``start`` from the structural offset; they add up to ``change``. ``did_it`` lists the
+        ``start`` from the structural start; they add up to ``change``. ``did_it`` lists the
         moved features by the size of their push, ``features_moved`` counts all that moved.
     """
     wanted = (settings.policy.p_head, settings.policy.p_horizon)

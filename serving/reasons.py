@@ -88,7 +88,7 @@ def explain_rows(document: Mapping[str, Any], head: str, horizon: int) -> list[d
     -------
     list of dict
         ``term, group, value, log_odds, points, probability``: the path prior's log odds, the
-        structural offset's step from them, each feature by the size of its push, the boosters'
+        structural start's step from them, each feature by the size of its push, the boosters'
         expected value, calibration, coherence, and the total. `points` are percentage points of
         probability, null for the prior and the total, that add up to forecast less prior;
         `probability` is where the sum stands after the row.

@@ -85,6 +85,8 @@ def plant_labels(
 ) -> pd.DataFrame:
     """Draw new labels from the prior and a feature, so that there is something to find.
 
+    Ranks stay as they came: of a head that is moved only one half can see what is planted.
+
     Parameters
     ----------
     prior, labels : DataFrame, shape (sessions, heads)
@@ -163,8 +165,8 @@ def null_run(
     heads : mapping of str to tuple of str
         Heads that are asked about, by moment.
     seed : int or None
-        Permutes the labels, in the same way at all moments; None leaves them, for a world that is
-        null (or not) by its making.
+        Permutes labels and ranks, in the same way at all moments; None leaves them, for a world
+        that is null (or not) by its making.
     """
     worlds = dict(datasets)
     if seed is not None:

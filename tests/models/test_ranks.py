@@ -96,7 +96,7 @@ def test_an_unknown_price_makes_the_ranks_that_read_it_unknown(
 
 
 def test_ranks_that_read_what_is_left_out_are_hidden(ranks: pd.DataFrame) -> None:
-    """By the definition: every session from the row's own to the last that its rank reads is kept."""
+    """By the definition: all sessions from the row's own to the last that it reads are kept."""
     rng = np.random.Generator(np.random.PCG64(6))
     kept = rng.random(len(ranks)) > 0.02
     within = ranks_within(ranks, kept)

@@ -49,6 +49,32 @@ def test_a_forecaster_without_information_makes_no_claim(
         assert run.skilful() == [] and run.useful() == []
 
 
+def test_ranks_go_the_way_of_permuted_labels(
+    dataset: Dataset, fake_lay: Any, quick: TrainingSettings, world: Any
+) -> None:
+    """Else a mover would know the true future of sessions whose labels come from elsewhere."""
+    place = np.linspace(0.0, 1.0, len(world.days))
+    marked = dataclasses.replace(
+        dataset,
+        labels=dataset.labels.assign(spike_1=place),
+        ranks=dataset.ranks.assign(vix=place, variance=place, size=place),
+    )
+    seen: list[Dataset] = []
+
+    def lay(shown: Dataset, **how: Any) -> Any:
+        seen.append(shown)
+        return fake_lay(shown, **how)
+
+    folds = walk_forward_folds(world.days, first=date(2008, 1, 1), min_train=400)[:1]
+    groups = {"a1": "breadth", "a2": "breadth", "b1": "events"}
+    null_run({"evening": marked}, folds, groups, HEADS, quick, None, seed=5, lay=lay)
+    for shown in seen:
+        for name in shown.ranks:
+            np.testing.assert_array_equal(shown.ranks[name], shown.labels["spike_1"])
+        assert not np.array_equal(shown.ranks["size"], place)
+    assert seen
+
+
 def test_planted_labels_follow_prior_and_driver(world: Any) -> None:
     labels = world.labels[["spike_1"]]
     prior = labels * 0.0 + 0.2

@@ -143,19 +143,20 @@ def _count(start: Starts, draws: Draws, laws: Laws, came: dict[str, np.ndarray])
     highs = [np.full(shape, -np.inf) for _ in range(SHIFT_CLOSES)]
     lows = [np.full(shape, np.inf) for _ in range(SHIFT_CLOSES)]
     sides = ((highs, np.maximum, np.minimum), (lows, np.minimum, np.maximum))
-    passed, left = np.empty(shape), np.empty(shape)
+    passed_on = [np.empty(shape) for _ in range(SHIFT_CLOSES - 1)]
     ranks: dict[str, np.ndarray] = {}
 
     def see(step: int, ret: np.ndarray, log_vix: np.ndarray, scale: np.ndarray) -> None:
         np.multiply(ret, ret, out=square)
         np.add(total, square, out=total)
         for extremes, further, nearer in sides:
-            # each keeps the further of itself and what the one before it has passed on
-            np.copyto(passed, log_vix)
-            for extreme in extremes:
-                nearer(extreme, passed, out=left)
-                further(extreme, passed, out=extreme)
-                np.copyto(passed, left)
+            # each keeps the further of itself and what comes in, and passes the nearer on
+            incoming = log_vix
+            for extreme, left in zip(extremes[:-1], passed_on, strict=True):
+                nearer(extreme, incoming, out=left)
+                further(extreme, incoming, out=extreme)
+                incoming = left
+            further(extremes[-1], incoming, out=extremes[-1])
         if step not in _SPANS:
             return
         ranks[f"squares_{step}"] = _rank(total, came[f"squares_{step}"])

@@ -25,7 +25,7 @@ from models.heads import (
 )
 from models.logit import logit
 from models.state import State, state, window_mean
-from models.yearly import MIN_HISTORY, Each, Year, years
+from models.yearly import MIN_HISTORY, Each, Year, year_by_year
 
 __all__ = ["GJR_VOL", "TURBULENT", "exceedance_column", "lacking", "walk_forward_latent"]
 
@@ -81,13 +81,8 @@ def walk_forward_latent(
     """
     if (absent := lacking()) is not None:
         raise DataError(f"GJR-GARCH and Markov-switching baselines: {absent}.")
-    index = pd.DatetimeIndex(spine.index)
-    out = pd.DataFrame(np.nan, index=index, columns=_columns())
-    for year in each(
-        partial(_latent_of_year, spine), list(years(index, min_sessions=min_sessions))
-    ):
-        out.loc[year.index, year.columns] = year
-    return out
+    told = partial(_latent_of_year, spine)
+    return year_by_year(spine, _columns(), told, min_sessions=min_sessions, each=each)
 
 
 def _latent_of_year(spine: pd.DataFrame, year: Year) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from models.paths import DEFAULT_PATHS, PathPrior
 from models.simulate import in_pieces
 from models.state import state
 from models.walk import Draws, Laws, Starts, starts, walk
-from models.yearly import MIN_HISTORY, Each, Year, years
+from models.yearly import MIN_HISTORY, Each, Year, year_by_year
 
 __all__ = ["AHEAD", "ranks_within", "walk_forward_ranks"]
 
@@ -61,12 +61,8 @@ def walk_forward_ranks(
     label it teaches and never enters a feature. Sessions of year Y use the prior fitted up to the
     last session of Y - 1.
     """
-    index = pd.DatetimeIndex(spine.index)
-    out = pd.DataFrame(np.nan, index=index, columns=list(AHEAD))
     told = partial(_ranks_of_year, spine, paths, seed)
-    for year in each(told, list(years(index, min_sessions=min_sessions))):
-        out.loc[year.index] = year
-    return out
+    return year_by_year(spine, list(AHEAD), told, min_sessions=min_sessions, each=each)
 
 
 def ranks_within(ranks: pd.DataFrame, kept: np.ndarray) -> pd.DataFrame:

@@ -100,12 +100,12 @@ class ShiftModel:
         return self._start(mean_of(list(base)), columns[PRIOR]), self._start(starts, alone)
 
     @property
-    def own(self) -> float:
+    def weight(self) -> float:
         """Weight of offset and boosters; the rest lies on the moved path prior."""
         return 1.0 - abs(self.lean)
 
     def _start(self, offset: np.ndarray, prior: np.ndarray) -> np.ndarray:
-        return self.own * offset + abs(self.lean) * prior
+        return self.weight * offset + abs(self.lean) * prior
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ class ShiftModel:
         if self.boosters:
             matrix = self.columns.values(x)
             said = np.array([booster.log_odds(matrix) for booster in self.boosters])
-            total += self.own * self.share * said
+            total += self.weight * self.share * said
         if self.mover is not None and self._moves:
             total += self.lean * (self.mover.moves(x) if moves is None else moves)
         return total
@@ -176,7 +176,7 @@ class ShiftModel:
             if self.boosters:
                 matrix = self.columns.values(x)
                 told = mean_of([booster.contributions(matrix) for booster in self.boosters])
-                total += self.own * self.share * told
+                total += self.weight * self.share * told
             if self.mover is not None and self._moves:
                 total += self.lean * (self.mover.contributions(x) if pushes is None else pushes)
             pieces.append(total[:, :-1])

@@ -12,7 +12,7 @@ from models.heads import head_keys
 from models.paths import DEFAULT_PATHS, MIN_SESSIONS, PathPrior
 from models.state import HISTORY
 
-__all__ = ["MIN_HISTORY", "Each", "Year", "walk_forward_prior", "years"]
+__all__ = ["MIN_HISTORY", "Each", "Year", "walk_forward_prior", "year_by_year", "years"]
 
 MIN_HISTORY = MIN_SESSIONS + HISTORY + 2
 
@@ -42,6 +42,22 @@ def years(index: pd.DatetimeIndex, *, min_sessions: int = MIN_HISTORY) -> Iterat
             yield past[-1], now
 
 
+def year_by_year(
+    spine: pd.DataFrame,
+    columns: Sequence[str],
+    told: Callable[[Year], pd.DataFrame],
+    *,
+    min_sessions: int,
+    each: Each,
+) -> pd.DataFrame:
+    """Put together what is told of each year; NaN where there is too little history before it."""
+    index = pd.DatetimeIndex(spine.index)
+    out = pd.DataFrame(np.nan, index=index, columns=list(columns))
+    for year in each(told, list(years(index, min_sessions=min_sessions))):
+        out.loc[year.index, year.columns] = year
+    return out
+
+
 def walk_forward_prior(
     spine: pd.DataFrame,
     *,
@@ -64,12 +80,9 @@ def walk_forward_prior(
     -----
     Timing: sessions of year Y use the fit up to the last session of Y - 1.
     """
-    index = pd.DatetimeIndex(spine.index)
-    out = pd.DataFrame(np.nan, index=index, columns=[k.id for k in head_keys(at)])
     told = partial(_prior_of_year, spine, at, paths, seed)
-    for year in each(told, list(years(index, min_sessions=min_sessions))):
-        out.loc[year.index] = year
-    return out
+    columns = [k.id for k in head_keys(at)]
+    return year_by_year(spine, columns, told, min_sessions=min_sessions, each=each)
 
 
 def _prior_of_year(spine: pd.DataFrame, at: str, paths: int, seed: int, year: Year) -> pd.DataFrame:
